@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include <lxdcore/event.hpp>
+#include <lxdcore/log.hpp>
+#include <lxdcore/operation.hpp>
+#include <lxdcore/service/image_service.hpp>
+
+#include "db/database.hpp"
+#include "storage/storage_manager.hpp"
+#include "util/dir.hpp"
+#include "util/helper_program.hpp"
+
+namespace lxdcore::image {
+
+/// What instances need of images, beside the public service. Thread-safe.
+class ImageManager : public ImageService {
+public:
+    /// Removes what interrupted uploads left.
+    virtual void start() = 0;
+    /// The image that @p fingerprint (a prefix) or @p alias names. @throws Error NotFound with LXD's texts
+    virtual api::Image resolve(const std::string& project, const std::string& fingerprint,
+                               const std::string& alias) const = 0;
+    /// Unpacks the image in the caged child, for StorageManager::ensure_image.
+    virtual storage::VolumeFiller filler(const std::string& fingerprint) = 0;
+    virtual void touch(const std::string& project, const std::string& fingerprint) = 0; ///< last_used_at
+};
+
+std::unique_ptr<ImageManager> make_image_manager(db::Database& local, db::Database& global, const Dir& state_dir,
+                                                 storage::StorageManager& storage, OperationService& operations,
+                                                 EventService& events, const HelperProgram& helper, const Logger& log);
+
+} // namespace lxdcore::image

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <filesystem>
+#include <memory>
+
+#include <lxdcore/event.hpp>
+#include <lxdcore/log.hpp>
+#include <lxdcore/operation.hpp>
+#include <lxdcore/service/image_service.hpp>
+#include <lxdcore/service/instance_service.hpp>
+#include <lxdcore/service/network_service.hpp>
+#include <lxdcore/service/profile_service.hpp>
+#include <lxdcore/service/server_service.hpp>
+#include <lxdcore/service/storage_service.hpp>
+
+namespace lxdcore {
+
+struct CoreOptions {
+    std::filesystem::path state_dir; ///< absolute; made if missing
+    LogSink log;                     ///< where log records go; empty: nowhere
+    std::filesystem::path helper;    ///< lxdcore-helper; empty: the installed one
+    /// Start what boot.autostart and the last state ask for.
+    bool autostart = false;
+    /// Begin with an empty database even if instances are found on disk (recovery).
+    bool allow_empty_database = false;
+};
+
+/// A container manager on one state directory. No signal handlers, no global state, no exit().
+/// Thread-safe; services are valid as long as the Core.
+class LXDCORE_API Core {
+public:
+    /// Takes the lock of the state directory, opens and upgrades the databases, repairs what an earlier process left
+    /// half done, brings networks and pools up, adopts running containers.
+    /// @throws Error BadState if another process owns the directory (its pid is in the text), Internal for a damaged
+    /// or newer database (which is left untouched)
+    explicit Core(CoreOptions options);
+    /// Containers keep running.
+    ~Core();
+    Core(const Core&) = delete;
+    Core& operator=(const Core&) = delete;
+
+    const std::filesystem::path& state_dir() const noexcept;
+    InstanceService& instances() noexcept;
+    ImageService& images() noexcept;
+    ProfileService& profiles() noexcept;
+    NetworkService& networks() noexcept;
+    StorageService& storage() noexcept;
+    ServerService& server() noexcept;
+    OperationService& operations() noexcept;
+    EventService& events() noexcept;
+    /// SQL for administrators, on "local" or "global": rows as LXD's `sql` shows them,
+    /// {"type","columns","rows","rows_affected"}. "dump" and ".schema" give text.
+    nlohmann::json sql(const std::string& database, const std::string& query);
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+} // namespace lxdcore

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+
+#include <lxdcore/event.hpp>
+#include <lxdcore/log.hpp>
+#include <lxdcore/operation.hpp>
+#include <lxdcore/service/instance_service.hpp>
+
+#include "db/database.hpp"
+#include "image/image_manager.hpp"
+#include "network/network_manager.hpp"
+#include "project/profile_manager.hpp"
+#include "storage/storage_manager.hpp"
+#include "util/dir.hpp"
+#include "util/helper_program.hpp"
+#include "util/reactor.hpp"
+#include "util/worker_pool.hpp"
+
+namespace lxdcore::instance {
+
+/// Everything the instance service stands on; references must outlive it.
+struct Services {
+    db::Database& local;
+    db::Database& global;
+    const Dir& state_dir;
+    storage::StorageManager& storage;
+    network::NetworkManager& network;
+    image::ImageManager& image;
+    project::ProfileManager& profiles;
+    OperationService& operations;
+    EventService& events;
+    const HelperProgram& helper;
+    Reactor& reactor;
+    WorkerPool& pool;
+    const Logger& log;
+};
+
+class InstanceManager : public InstanceService {
+public:
+    /// Finishes or undoes interrupted changes, then adopts running containers.
+    virtual void start() = 0;
+    virtual void stop() noexcept = 0; ///< daemon exit: containers stay up
+};
+
+std::unique_ptr<InstanceManager> make_instance_manager(const Services& services);
+
+} // namespace lxdcore::instance

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+
+#include <lxdcore/event.hpp>
+#include <lxdcore/log.hpp>
+#include <lxdcore/service/server_service.hpp>
+
+#include "db/database.hpp"
+#include "util/dir.hpp"
+
+namespace lxdcore::server {
+
+/// Makes server.crt and server.key if missing.
+std::unique_ptr<ServerService> make_server_manager(db::Database& local, db::Database& global, const Dir& state_dir,
+                                                   EventService& events, const Logger& log);
+
+} // namespace lxdcore::server

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <lxdcore/event.hpp>
+#include <lxdcore/log.hpp>
+#include <lxdcore/operation.hpp>
+#include <lxdcore/service/storage_service.hpp>
+
+#include "db/database.hpp"
+#include "util/dir.hpp"
+
+namespace lxdcore::storage {
+
+/// Puts content into an empty volume directory: "metadata.yaml", "templates/", "rootfs/" for images.
+using VolumeFiller = std::function<void(const Dir& target, OperationContext& op)>;
+
+/// What instances and images need of pools, beside the public service. Thread-safe; never called twice at once for the
+/// same instance volume (the caller holds the instance's lock).
+class StorageManager : public StorageService {
+public:
+    /// Makes directories, mounts, sweeps leftovers of interrupted work, loads pools; a pool that is not there becomes
+    /// "Unavailable" and is retried. Called once at start-up, before anything else.
+    virtual void start() = 0;
+
+    /// The unpacked tree of an image in a pool, made with @p unpack if it is not there yet; concurrent callers wait for
+    /// the first. Safe to call for a tree that exists.
+    virtual void ensure_image(const std::string& pool, const std::string& fingerprint, const VolumeFiller& unpack,
+                              OperationContext& op) = 0;
+    virtual void remove_image(const std::string& fingerprint) = 0; ///< from all pools
+
+    /// A new instance volume, complete or not at all (staging name, rename, row). Also the link containers/<name>.
+    virtual void create_empty(const std::string& pool, const std::string& project, const std::string& instance,
+                              OperationContext& op) = 0;
+    virtual void create_from_image(const std::string& pool, const std::string& project, const std::string& instance,
+                                   const std::string& fingerprint, OperationContext& op) = 0;
+    /// A copy of another instance's volume, perhaps from another pool.
+    virtual void create_copy(const std::string& pool, const std::string& project, const std::string& instance,
+                             const std::string& source_project, const std::string& source, OperationContext& op) = 0;
+    virtual void rename_instance(const std::string& project, const std::string& instance, const std::string& to) = 0;
+    virtual void delete_instance(const std::string& project, const std::string& instance) = 0; ///< absent is fine
+
+    /// The pool that holds the instance. @throws Error NotFound
+    virtual std::string pool_of(const std::string& project, const std::string& instance) const = 0;
+    /// The volume directory ($pool/containers/<name>), mounted as long as the guard lives.
+    virtual Dir open_instance(const std::string& project, const std::string& instance) = 0;
+    /// Absolute path of the volume directory, and of rootfs in it.
+    virtual std::string instance_path(const std::string& project, const std::string& instance) const = 0;
+    /// Whether rootfs can be mounted with an id map (then ids on disk stay unshifted).
+    virtual bool idmapped_mounts(const std::string& pool) const = 0;
+    /// Bytes used by the instance's root disk, if the pool can tell cheaply; -1 otherwise.
+    virtual std::int64_t instance_usage(const std::string& project, const std::string& instance) const = 0;
+    /// Applies the root disk's size; 0 removes the limit. Pools without quotas ignore it with a log line.
+    virtual void set_instance_quota(const std::string& project, const std::string& instance, std::int64_t bytes) = 0;
+    /// @throws Error NotFound, Unavailable "Storage pool \"x\" unavailable on this server"
+    virtual void require_pool(const std::string& pool) const = 0;
+};
+
+std::unique_ptr<StorageManager> make_storage_manager(db::Database& local, db::Database& global, const Dir& state_dir,
+                                                     EventService& events, const Logger& log);
+
+} // namespace lxdcore::storage
