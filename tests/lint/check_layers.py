@@ -1,0 +1,158 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Holds the structure of the sources that a compiler does not hold.
+
+    check_layers.py [ROOT]
+
+* an area of lib/ includes only itself and areas to its left (LAYERS);
+* a third-party library is included only where docs/architecture.md allows it (THIRD_PARTY);
+* daemon, bindings and examples use the installed headers, <lxdcore/...>, and their own only;
+* paths are opened in util/dir.cpp only (OPENERS lists the exceptions with their reasons);
+* no shell is ever started; every source begins with its SPDX line.
+"""
+import pathlib
+import re
+import sys
+
+# Rows from left to right; areas in one row may not include each other.
+LAYERS = [["util"], ["api"], ["config", "system"], ["event", "resources", "db", "client"], ["operation"],
+          ["project", "server"], ["storage", "network"], ["image", "device", "migration"], ["instance"], ["cluster"],
+          ["core"]]
+RANK = {area: rank for rank, row in enumerate(LAYERS) for area in row}
+# Not in the line: what they may include.
+SPECIAL = {"helper": {"util", "api", "system"}}
+# Contracts that several areas of one row share; each is a plain header without code of its area.
+ROW_EXCEPTIONS: dict[tuple[str, str], str] = {}
+
+# First path component (or whole name) of an include -> places, as prefixes of the path from the root.
+THIRD_PARTY = {
+    "lxc": ["lib/instance/lxc/", "lib/helper/", "tests/"],
+    "cpprest": ["lib/client/"],
+    "pplx": ["lib/client/"],
+    "boost": ["daemon/http/", "lib/client/", "tests/"],
+    "yaml-cpp": ["lib/util/yaml", "lib/api/yaml"],
+    "openssl": ["lib/util/tls", "lib/util/hash", "lib/util/text", "daemon/http/", "tests/"],
+    "SQLiteCpp": ["lib/db/sqlite/"],
+    "sqlite3.h": ["lib/db/sqlite/"],
+    "spdlog": ["lib/util/log", "daemon/"],
+    "archive.h": ["lib/image/", "lib/instance/", "lib/helper/", "tests/"],
+    "archive_entry.h": ["lib/image/", "lib/instance/", "lib/helper/", "tests/"],
+    "netlink": ["lib/system/", "lib/network/"],
+    "nftables": ["lib/network/"],
+    "btrfsutil.h": ["lib/storage/drivers/btrfs/"],
+    "seccomp.h": ["lib/system/", "lib/device/", "lib/helper/"],
+    "libudev.h": ["lib/system/", "lib/device/"],
+    "CLI": ["daemon/", "client/", "examples/"],
+    "pybind11": ["bindings/"],
+    "doctest": ["tests/"],
+    "benchmark": ["tests/bench/"],
+}
+OPENERS = {
+    "lib/util/dir.cpp": "the library of confined paths itself",
+}
+# Folders whose business is not a tree that somebody else can write to.
+OPENER_FOLDERS = {
+    "tests/": "scratch folders of the tests",
+    "examples/": "programs of users",
+}
+# Names of paths as values (joining, taking apart) are fine; these touch the file system.
+TOUCHING = re.compile(
+    r"(?<![\w>])::(?:open|open64|creat|openat|openat2|opendir|realpath|mkdir|unlink|rename|rmdir|symlink|link|truncate)\s*\("
+    r"|(?<![\w.>:])(?:creat|fopen|freopen|openat|openat2|opendir|fts_open|nftw|realpath|canonicalize_file_name)\s*\("
+    r"|\bopen\s*\([^;]*\bO_[A-Z]|\bstd::[io]?fstream\b|SYS_openat2?\b"
+    r"|\b(?:std::filesystem|fs)::(?:exists|is_\w+|create_\w+|remove\w*|rename|copy\w*|canonical|weakly_canonical|"
+    r"read_symlink|status|symlink_status|permissions|resize_file|(?:recursive_)?directory_iterator|directory_entry|"
+    r"file_size|last_write_time|space|temp_directory_path)\b")
+SHELL = re.compile(r"(?<![\w.>:])(?:::|std::)?(?:system|popen)\s*\(|\"(?:/usr)?/bin/(?:ba|da)?sh\"|\"-c\"")
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
+SOURCES = {".cpp", ".hpp", ".h", ".c", ".py", ".sh"}
+SPDX = "SPDX-License-Identifier: Apache-2.0"
+
+
+def strip_comments(text: str) -> str:
+    """C++ text without comments, line numbers kept; strings stay."""
+    pattern = re.compile(r'//[^\n]*|/\*.*?\*/|("(?:\\.|[^"\\\n])*"|R"(\w*)\(.*?\)\2")', re.S)
+    return pattern.sub(lambda m: m.group(1) or "\n" * m.group(0).count("\n"), text)
+
+
+class Checker:
+    def __init__(self, root: pathlib.Path):
+        self.root = root
+        self.problems: list[str] = []
+
+    def report(self, path: str, line: int, text: str) -> None:
+        self.problems.append(f"{path}:{line}: {text}")
+
+    def area_of(self, path: str) -> str | None:
+        parts = pathlib.PurePosixPath(path).parts
+        if len(parts) > 2 and parts[0] == "lib" and (parts[1] in RANK or parts[1] in SPECIAL):
+            return parts[1]
+        return None
+
+    def check_include(self, path: str, line: int, kind: str, name: str) -> None:
+        first = name.split("/", 1)[0]
+        if first in THIRD_PARTY and not (kind == '"' and (self.root / path).parent.joinpath(name).exists()):
+            if not any(path.startswith(place) for place in THIRD_PARTY[first]):
+                self.report(path, line, f"<{name}> may be included only in {', '.join(THIRD_PARTY[first])}")
+            return
+        if path.startswith("lib/include/"):
+            if kind == '"':
+                self.report(path, line, f'an installed header includes "{name}"; only std, lxdcore/ and json_fwd')
+            elif name.startswith("nlohmann/") and name != "nlohmann/json_fwd.hpp":
+                self.report(path, line, f"an installed header includes <{name}> instead of json_fwd.hpp")
+            return
+        target = first if "/" in name and (first in RANK or first in SPECIAL) else None
+        if target and (self.root / "lib" / name).exists():
+            self.check_area(path, line, target, name)
+
+    def check_area(self, path: str, line: int, target: str, name: str) -> None:
+        if path.startswith(("daemon/", "bindings/", "examples/", "client/")):
+            if not (self.root / path).parent.joinpath(name).exists() and not (self.root / path.split("/")[0] / name).exists():
+                self.report(path, line, f'"{name}": only installed headers <lxdcore/...> here')
+            return
+        area = self.area_of(path)
+        if area is None or area == target or (area, target) in ROW_EXCEPTIONS:
+            return
+        if area in SPECIAL:
+            allowed = target in SPECIAL[area]
+        else:
+            allowed = target in RANK and RANK[target] < RANK[area]
+        if not allowed:
+            self.report(path, line, f'{area} may not include "{name}": {target} is not to its left')
+
+    def check_text(self, path: str, text: str) -> None:
+        opener = path in OPENERS or any(path.startswith(folder) for folder in OPENER_FOLDERS)
+        for number, line in enumerate(strip_comments(text).split("\n"), 1):
+            include = INCLUDE.match(line)
+            if include:
+                self.check_include(path, number, include.group(1), include.group(2))
+                continue
+            if not opener and TOUCHING.search(line):
+                self.report(path, number, "opens or walks a path outside util/dir.cpp (R1): " + line.strip()[:80])
+            if not path.startswith("tests/") and SHELL.search(line):
+                self.report(path, number, "starts a shell (R6): " + line.strip()[:80])
+
+    def check_file(self, path: str) -> None:
+        file = self.root / path
+        text = file.read_text(encoding="utf-8", errors="replace")
+        if file.suffix in SOURCES or file.name == "meson.build":
+            if SPDX not in "\n".join(text.split("\n")[:3]):
+                self.report(path, 1, "no SPDX line at the top")
+        if file.suffix in {".cpp", ".hpp", ".h", ".c"}:
+            self.check_text(path, text)
+
+    def run(self) -> int:
+        count = 0
+        for folder in ("lib", "daemon", "bindings", "client", "examples", "tests"):
+            for file in sorted((self.root / folder).rglob("*")):
+                if file.is_file() and "__pycache__" not in file.parts:
+                    self.check_file(file.relative_to(self.root).as_posix())
+                    count += 1
+        for problem in self.problems:
+            print(problem)
+        print(f"layers: {count} files, {len(self.problems)} problems")
+        return 1 if self.problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(Checker(pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parents[2])).run())
