@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+
+namespace lxdcore::helper {
+
+class Reply;
+
+/// A verb reads its request, does its work and answers through the Reply. A throw becomes {"ok":false,…}; returning
+/// without an answer becomes {"ok":true}. The process is single-threaded and ends when the verb returns.
+using Verb = void (*)(const nlohmann::json& request, Reply& reply);
+
+void exec_verb(const nlohmann::json& request, Reply& reply);
+void file_verb(const nlohmann::json& request, Reply& reply);
+
+} // namespace lxdcore::helper
