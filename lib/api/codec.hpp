@@ -6,10 +6,12 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include <lxdcore/api/types.hpp>
+
 namespace lxdcore::api {
 
 /// Parses a request body with the bounds of R53 and R57: at most 16 MiB, depth 100, 100,000 nodes, valid UTF-8, no lone
-/// surrogates, no trailing bytes; of duplicate keys the last wins. @throws Error InvalidArgument, TooLarge
+/// surrogates, no NUL, no trailing bytes; of duplicate keys the last wins. @throws Error InvalidArgument, TooLarge
 nlohmann::json parse_json(std::string_view text);
 /// Go's encoding/json: sorted object keys, '<', '>', '&' and U+2028/9 escaped, no blanks, no newline at the end.
 std::string encode_json(const nlohmann::json& value);
@@ -21,5 +23,8 @@ void check_etag(const std::string& current, const std::string& if_match);
 /// unless they are plain integers, booleans or null.
 nlohmann::json parse_yaml(std::string_view text);
 std::string encode_yaml(const nlohmann::json& value);
+/// An object whose values are scalars, as text: what YAML gives where a map of strings is wanted ("serial: 2023").
+/// null is "". @throws Error InvalidArgument
+StringMap to_string_map(const nlohmann::json& object);
 
 } // namespace lxdcore::api

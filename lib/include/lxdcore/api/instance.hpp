@@ -137,6 +137,12 @@ struct InstanceState {
 };
 LXDCORE_API_JSON(InstanceState);
 
+/// recursion=2: with the state; backups and snapshots are null while there are none.
+struct InstanceFull : Instance {
+    std::optional<InstanceState> state; ///< null when it could not be read
+};
+LXDCORE_API_JSON(InstanceFull);
+
 struct InstanceExecPost {
     std::vector<std::string> command;
     bool wait_for_websocket = false;
@@ -150,5 +156,12 @@ struct InstanceExecPost {
     std::string cwd;
 };
 LXDCORE_API_JSON(InstanceExecPost);
+
+struct InstanceConsolePost {
+    int width = 0;
+    int height = 0;
+    std::string type; ///< console (default), vga
+};
+LXDCORE_API_JSON(InstanceConsolePost);
 
 } // namespace lxdcore::api

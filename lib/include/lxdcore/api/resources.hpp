@@ -6,6 +6,12 @@
 
 namespace lxdcore::api {
 
+/// POST to an object that is to be renamed (profile, network, image alias).
+struct RenamePost {
+    std::string name;
+};
+LXDCORE_API_JSON(RenamePost);
+
 // --- profiles and projects -------------------------------------------------------------------------------------------
 
 struct ProfilePut {
@@ -114,6 +120,7 @@ struct NetworkStateBridge {
     bool vlan_filtering = false;
     std::vector<std::string> upper_devices;
 };
+LXDCORE_API_JSON(NetworkStateBridge);
 struct NetworkState {
     std::vector<NetworkAddress> addresses;
     NetworkCounters counters;
@@ -150,6 +157,7 @@ LXDCORE_API_JSON(StoragePool);
 struct SpaceUse {
     std::uint64_t used = 0, total = 0;
 };
+LXDCORE_API_JSON(SpaceUse);
 struct StoragePoolResources {
     SpaceUse space, inodes;
 };
@@ -166,6 +174,11 @@ LXDCORE_API_JSON(StorageVolume);
 
 // --- server, certificates, operations, events ------------------------------------------------------------------------
 
+/// PUT and PATCH of /1.0. Values may be strings, booleans or whole numbers on the wire.
+struct ServerPut {
+    StringMap config;
+};
+LXDCORE_API_JSON(ServerPut);
 struct CertificatePut {
     std::string name, type;
     bool restricted = false;
@@ -173,6 +186,12 @@ struct CertificatePut {
     std::string certificate;
 };
 LXDCORE_API_JSON(CertificatePut);
+struct CertificatePatch {
+    std::optional<std::string> name, type, certificate;
+    std::optional<bool> restricted;
+    std::optional<std::vector<std::string>> projects;
+};
+LXDCORE_API_JSON(CertificatePatch);
 struct CertificatesPost : CertificatePut {
     std::string password;
     bool token = false;
