@@ -42,6 +42,8 @@ public:
     std::optional<std::string> read_if_exists(std::string_view name, std::size_t max = 1 << 20) const;
     /// Written beside, fsynced, renamed, directory fsynced.
     void write(std::string_view name, std::string_view content, mode_t mode = 0600) const;
+    /// One write to a file of the kernel that exists (cgroupfs, sysctl, /proc).
+    void write_kernel(std::string_view name, std::string_view content) const;
     bool exists(std::string_view name) const;      ///< lstat; no link is followed
     struct stat stat(std::string_view name) const; ///< lstat
     std::optional<struct stat> stat_if_exists(std::string_view name) const;

@@ -23,7 +23,8 @@ std::string uuid4();
 std::string random_hex(std::size_t bytes); ///< from getrandom
 bool equal_constant_time(std::string_view a, std::string_view b);
 std::string sha256_hex(std::string_view data);
-/// Go's encoding/json of @p value: sorted keys, <, > and & escaped.
+/// Length of the valid UTF-8 sequence at the front of a text that is not empty, 0 if there is none.
+std::size_t decode_utf8(std::string_view text, char32_t& rune);
 std::string base64(std::string_view data);
 std::optional<std::string> base64_decode(std::string_view text);
 

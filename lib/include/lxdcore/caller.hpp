@@ -30,7 +30,7 @@ public:
     static bool present();
 
 private:
-    const CallerScope* outer_;
+    const Caller* outer_;
     Caller caller_;
 };
 
