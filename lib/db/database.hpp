@@ -43,6 +43,7 @@ public:
     Value value(int column) const;
     int columns() const;
     std::string column_name(int column) const;
+    std::string column_type(int column) const; ///< as declared in the table, "" for an expression
 
 private:
     std::unique_ptr<Cursor> cursor_;
