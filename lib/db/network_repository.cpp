@@ -25,7 +25,8 @@ void write_config(Transaction& tx, std::int64_t id, const api::StringMap& config
 api::StringMap read_config(Transaction& tx, std::int64_t id) {
     api::StringMap config;
     auto rows = tx.query("SELECT key, value FROM networks_config WHERE network_id = :id", {{":id", id}});
-    while (rows.next()) config[rows.text(0)] = rows.text(1);
+    while (rows.next())
+        config[rows.text(0)] = rows.text(1);
     return config;
 }
 
@@ -74,7 +75,8 @@ std::map<std::pair<std::int64_t, std::string>, std::string> volatile_macs(Transa
 std::map<std::int64_t, std::vector<std::int64_t>> profiles_by_instance(Transaction& tx) {
     std::map<std::int64_t, std::vector<std::int64_t>> result;
     auto rows = tx.query("SELECT instance_id, profile_id FROM instances_profiles ORDER BY instance_id, apply_order");
-    while (rows.next()) result[rows.int64(0)].push_back(rows.int64(1));
+    while (rows.next())
+        result[rows.int64(0)].push_back(rows.int64(1));
     return result;
 }
 
@@ -83,18 +85,21 @@ std::map<std::int64_t, std::vector<std::int64_t>> profiles_by_instance(Transacti
 std::vector<std::string> NetworkRepository::names(Transaction& tx) const {
     std::vector<std::string> result;
     auto rows = tx.query("SELECT name FROM networks ORDER BY id");
-    while (rows.next()) result.push_back(rows.text(0));
+    while (rows.next())
+        result.push_back(rows.text(0));
     return result;
 }
 
 std::vector<NetworkRow> NetworkRepository::list(Transaction& tx) const {
     std::vector<NetworkRow> result;
     {
-        auto rows = tx.query("SELECT id, name, description FROM networks WHERE type = :type ORDER BY id",
-                             {{":type", kBridge}});
-        while (rows.next()) result.push_back({rows.int64(0), rows.text(1), rows.text(2), {}});
+        auto rows =
+            tx.query("SELECT id, name, description FROM networks WHERE type = :type ORDER BY id", {{":type", kBridge}});
+        while (rows.next())
+            result.push_back({rows.int64(0), rows.text(1), rows.text(2), {}});
     }
-    for (NetworkRow& row : result) row.config = read_config(tx, row.id);
+    for (NetworkRow& row : result)
+        row.config = read_config(tx, row.id);
     return result;
 }
 
@@ -110,13 +115,11 @@ std::optional<NetworkRow> NetworkRepository::find(Transaction& tx, const std::st
 }
 
 std::int64_t NetworkRepository::insert(Transaction& tx, const NetworkRow& network) const {
-    const std::int64_t id = tx.insert(R"sql(
+    const std::int64_t id = tx.insert(
+        R"sql(
         INSERT INTO networks (project_id, name, description, state, type)
         VALUES ((SELECT id FROM projects WHERE name = 'default'), :name, :description, :state, :type))sql",
-                                      {{":name", network.name},
-                                       {":description", network.description},
-                                       {":state", kCreated},
-                                       {":type", kBridge}});
+        {{":name", network.name}, {":description", network.description}, {":state", kCreated}, {":type", kBridge}});
     tx.exec("INSERT INTO networks_nodes (network_id, node_id, state) SELECT :id, id, :state FROM nodes",
             {{":id", id}, {":state", kCreated}});
     write_config(tx, id, network.config);
@@ -150,10 +153,12 @@ std::vector<InstanceNic> NetworkRepository::instance_nics(Transaction& tx) const
         LocalDevices expanded;
         const auto lay = [&](const std::map<std::int64_t, LocalDevices>& source, std::int64_t owner) {
             if (const auto it = source.find(owner); it != source.end())
-                for (const auto& [name, device] : it->second) expanded[name] = device;
+                for (const auto& [name, device] : it->second)
+                    expanded[name] = device;
         };
         if (const auto it = profiles.find(id); it != profiles.end())
-            for (const std::int64_t profile : it->second) lay(of_profiles, profile);
+            for (const std::int64_t profile : it->second)
+                lay(of_profiles, profile);
         lay(of_instances, id);
         for (auto& [name, device] : expanded) {
             if (!device.nic) continue;

@@ -64,13 +64,15 @@ void reconcile_addresses(Netlink& netlink, int link, const BridgeConfig& config)
         else
             wanted.erase(it);
     }
-    for (const IpNetwork& address : wanted) netlink.add_address(link, address);
+    for (const IpNetwork& address : wanted)
+        netlink.add_address(link, address);
 }
 
 void reconcile_routes(Netlink& netlink, int link, const BridgeConfig& config) {
     std::vector<IpNetwork> wanted;
     for (const auto* family : {&config.ipv4, &config.ipv6})
-        for (const IpNetwork& route : family->routes) wanted.push_back({route.first(), route.prefix});
+        for (const IpNetwork& route : family->routes)
+            wanted.push_back({route.first(), route.prefix});
     for (const RouteInfo& present : netlink.routes()) {
         if (present.link != link || !present.is_static) continue;
         const auto it = std::find(wanted.begin(), wanted.end(), present.destination);
@@ -79,7 +81,8 @@ void reconcile_routes(Netlink& netlink, int link, const BridgeConfig& config) {
         else
             wanted.erase(it);
     }
-    for (const IpNetwork& route : wanted) netlink.add_route(link, route);
+    for (const IpNetwork& route : wanted)
+        netlink.add_route(link, route);
 }
 
 /// As LXD, an interface that is away is passed over; one that the host itself uses is refused.

@@ -67,7 +67,8 @@ BridgeConfig parse_bridge_config(const api::StringMap& config) {
     result.ipv4 = parse_family(config, "ipv4.");
     result.ipv6 = parse_family(config, "ipv6.");
     result.hwaddr = value_of(config, "bridge.hwaddr");
-    if (const auto mtu = text::parse_int(value_of(config, "bridge.mtu", "1500"))) result.mtu = static_cast<unsigned>(*mtu);
+    if (const auto mtu = text::parse_int(value_of(config, "bridge.mtu", "1500")))
+        result.mtu = static_cast<unsigned>(*mtu);
     result.dns = parse_dns_mode(value_of(config, "dns.mode"));
     result.domain = value_of(config, "dns.domain", "lxd");
     result.search = value_of(config, "dns.search");

@@ -19,8 +19,9 @@ void check_characters(const std::string& key, const std::string& value) {
     const bool lines = key == "raw.dnsmasq";
     for (const std::string& line : lines ? text::split(value, '\n') : std::vector<std::string>{value}) {
         if (names::has_control(line))
-            throw Error{ErrorCode::InvalidArgument,
-                        fmt::format("Invalid value for network option \"{}\": control characters are not allowed", key)};
+            throw Error{
+                ErrorCode::InvalidArgument,
+                fmt::format("Invalid value for network option \"{}\": control characters are not allowed", key)};
     }
 }
 
@@ -52,7 +53,8 @@ void validate_bridge_config(const std::string& name, const api::StringMap& confi
                         fmt::format("Invalid value for network \"{}\" option \"{}\": {}", name, key, e.what())};
         }
         if (!known->supported)
-            throw Error{ErrorCode::Unsupported, fmt::format("Network option \"{}\" is not supported by this server", key)};
+            throw Error{ErrorCode::Unsupported,
+                        fmt::format("Network option \"{}\" is not supported by this server", key)};
     }
 }
 

@@ -70,7 +70,8 @@ std::string read_rest(int fd) {
 
 std::string command_line(const std::vector<std::string>& argv) {
     std::string result;
-    for (const std::string& argument : argv) result += argument + '\0';
+    for (const std::string& argument : argv)
+        result += argument + '\0';
     return result;
 }
 
@@ -143,10 +144,11 @@ bool Dnsmasq::wait_ready(Process& process, int stderr_fd) {
     while (!directory_.exists("dnsmasq.pid")) { // written when all sockets are bound
         if (const auto code = process.wait_for(std::chrono::milliseconds{2})) {
             const std::string reason = text::trim(read_rest(stderr_fd));
-            throw Error{ErrorCode::Internal,
-                        fmt::format("The DNS and DHCP service exited prematurely: Process exited with non-zero value {} "
-                                    "({})",
-                                    *code, text::quote(reason))};
+            throw Error{
+                ErrorCode::Internal,
+                fmt::format("The DNS and DHCP service exited prematurely: Process exited with non-zero value {} "
+                            "({})",
+                            *code, text::quote(reason))};
         }
         if (std::chrono::steady_clock::now() > limit) return false;
     }

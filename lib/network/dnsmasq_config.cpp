@@ -33,8 +33,10 @@ void add_ipv4(Arguments& argv, const BridgeConfig& config, const std::string& di
     if (config.mtu != 1500) add(argv, {fmt::format("--dhcp-option-force=26,{}", config.mtu)});
     if (!config.search.empty()) add(argv, {"--dhcp-option-force=119," + config.search});
     auto ranges = family.ranges;
-    if (ranges.empty()) ranges.emplace_back(family.address->first().plus(2).str(), family.address->last().plus(-1).str());
-    for (const auto& [first, last] : ranges) add(argv, {"--dhcp-range", fmt::format("{},{},{}", first, last, family.expiry)});
+    if (ranges.empty())
+        ranges.emplace_back(family.address->first().plus(2).str(), family.address->last().plus(-1).str());
+    for (const auto& [first, last] : ranges)
+        add(argv, {"--dhcp-range", fmt::format("{},{},{}", first, last, family.expiry)});
 }
 
 void add_ipv6(Arguments& argv, const std::string& name, const BridgeConfig& config, const std::string& directory) {
@@ -60,12 +62,10 @@ void add_ipv6(Arguments& argv, const std::string& name, const BridgeConfig& conf
 
 std::vector<std::string> dnsmasq_argv(const std::string& name, const BridgeConfig& config, const std::string& directory,
                                       const DnsmasqUser& account) {
-    Arguments argv{"dnsmasq",       "--keep-in-foreground",
-                   "--strict-order", "--bind-interfaces",
-                   "--except-interface=lo", "--pid-file=" + directory + "/dnsmasq.pid",
-                   "--no-ping",      "--interface=" + name,
-                   "--dhcp-rapid-commit", "--quiet-dhcp",
-                   "--quiet-dhcp6",  "--quiet-ra"};
+    Arguments argv{"dnsmasq",           "--keep-in-foreground",  "--strict-order",
+                   "--bind-interfaces", "--except-interface=lo", "--pid-file=" + directory + "/dnsmasq.pid",
+                   "--no-ping",         "--interface=" + name,   "--dhcp-rapid-commit",
+                   "--quiet-dhcp",      "--quiet-dhcp6",         "--quiet-ra"};
     add_ipv4(argv, config, directory);
     add_ipv6(argv, name, config, directory);
     // A guest may ask for any name it likes; only the entries that we write are believed (R36).
@@ -83,7 +83,8 @@ std::vector<std::string> dnsmasq_argv(const std::string& name, const BridgeConfi
 
 std::string dnsmasq_raw(const BridgeConfig& config) {
     Emitter out;
-    for (const std::string& line : text::split(config.raw, '\n')) out.line(line);
+    for (const std::string& line : text::split(config.raw, '\n'))
+        out.line(line);
     return out.text();
 }
 

@@ -38,8 +38,8 @@ json Firewall::run(const json& commands) const {
     if (nft_ctx_buffer_output(context.get()) != 0 || nft_ctx_buffer_error(context.get()) != 0)
         throw Error{ErrorCode::Internal, "nftables: out of memory"};
     if (nft_run_cmd_from_buffer(context.get(), commands.dump().c_str()) != 0)
-        throw Error{ErrorCode::Internal,
-                    fmt::format("Failed applying nftables config: {}", first_line(nft_ctx_get_error_buffer(context.get())))};
+        throw Error{ErrorCode::Internal, fmt::format("Failed applying nftables config: {}",
+                                                     first_line(nft_ctx_get_error_buffer(context.get())))};
     const char* output = nft_ctx_get_output_buffer(context.get());
     return output && *output ? json::parse(output, nullptr, false) : json{};
 }

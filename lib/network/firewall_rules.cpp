@@ -47,8 +47,7 @@ void add_nat(Chain& chain, const char* protocol, const BridgeFamily& family) {
 void add_forward(Chain& chain, const std::string& network, const char* protocol, int version, const char* icmp,
                  const BridgeFamily& family) {
     if (!family.address || !family.firewall) return;
-    const json verdict =
-        family.routing ? accept() : json{{"reject", {{"type", icmp}, {"expr", "port-unreachable"}}}};
+    const json verdict = family.routing ? accept() : json{{"reject", {{"type", icmp}, {"expr", "port-unreachable"}}}};
     for (const char* direction : {"oifname", "iifname"})
         chain.rules.push_back(
             json::array({match(payload(protocol, "version"), version), interface(direction, network), verdict}));
@@ -70,8 +69,9 @@ void add_services(Chain& chain, const std::string& network, const BridgeConfig& 
         if (config.ipv4.dhcp) add(port("udp", field, 67));
     }
     if (!v6) return;
-    std::vector<std::string> kinds{"destination-unreachable", "packet-too-big", "time-exceeded", "parameter-problem",
-                                   "nd-neighbor-solicit",     "nd-neighbor-advert", "mld2-listener-report"};
+    std::vector<std::string> kinds{"destination-unreachable", "packet-too-big",      "time-exceeded",
+                                   "parameter-problem",       "nd-neighbor-solicit", "nd-neighbor-advert",
+                                   "mld2-listener-report"};
     kinds.insert(kinds.end(), input ? std::initializer_list<std::string>{"nd-router-solicit"}
                                     : std::initializer_list<std::string>{"echo-request", "nd-router-advert"});
     add(types("icmpv6", kinds));
@@ -117,9 +117,8 @@ json replace(const std::string& network, const BridgeConfig& config) {
         base.update({{"type", chain.type}, {"hook", chain.hook}, {"prio", chain.priority}, {"policy", "accept"}});
         commands.push_back({{"add", {{"chain", base}}}});
         for (const json& expressions : chain.rules)
-            commands.push_back({{"add",
-                                 {{"rule",
-                                   {{"family", "inet"}, {"table", kTable}, {"chain", name}, {"expr", expressions}}}}}});
+            commands.push_back(
+                {{"add", {{"rule", {{"family", "inet"}, {"table", kTable}, {"chain", name}, {"expr", expressions}}}}}});
     }
     return {{"nftables", commands}};
 }
@@ -132,7 +131,8 @@ json remove(const std::string& network) {
 
 std::map<std::string, std::size_t> expected(const std::string& network, const BridgeConfig& config) {
     std::map<std::string, std::size_t> result;
-    for (const Chain& chain : chains_of(network, config)) result[chain.prefix + "." + network] = chain.rules.size();
+    for (const Chain& chain : chains_of(network, config))
+        result[chain.prefix + "." + network] = chain.rules.size();
     return result;
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include "network/mac.hpp"
 #include "system/ip.hpp"
 #include "util/names.hpp"
 #include "util/text.hpp"
@@ -11,18 +12,18 @@
 namespace lxdcore::network {
 namespace {
 
-bool is_mac(std::string_view text) {
-    if (text.size() != 17) return false;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        if (i % 3 == 2 ? text[i] != ':' : std::isxdigit(static_cast<unsigned char>(text[i])) == 0) return false;
-    }
-    return true;
-}
-
 bool is_hostname(std::string_view text) {
     return !text.empty() && text.size() <= 253 && std::all_of(text.begin(), text.end(), [](unsigned char c) {
         return std::isalnum(c) != 0 || c == '-' || c == '.' || c == '_';
     });
+}
+
+/// A DHCPv6 client names itself by a DUID; those of type link-layer end in the MAC.
+std::string mac_of_duid(const std::string& duid) {
+    const bool link_layer = (duid.size() == 41 && duid.starts_with("00:01:00:01:")) ||
+                            (duid.size() == 29 && duid.starts_with("00:03:00:01:"));
+    const std::string mac = link_layer ? duid.substr(duid.size() - 17) : "";
+    return is_mac(mac) ? mac : "";
 }
 
 } // namespace
@@ -35,9 +36,9 @@ std::vector<Lease> parse_leases(std::string_view text) {
         if (fields.size() != 5 || !text::parse_int(fields[0])) continue; // "duid …" and damaged lines
         const auto address = IpAddress::parse(fields[2]);
         if (!address) continue;
-        const bool mac = is_mac(fields[1]);
-        if (address->family == AF_INET && !mac) continue;
-        result.push_back({is_hostname(fields[3]) ? fields[3] : "", mac ? text::lower(fields[1]) : "", address->str()});
+        const std::string mac = address->family == AF_INET ? fields[1] : mac_of_duid(fields[4]);
+        if (address->family == AF_INET && !is_mac(mac)) continue;
+        result.push_back({is_hostname(fields[3]) ? fields[3] : "", text::lower(mac), address->str()});
     }
     return result;
 }

@@ -34,6 +34,10 @@ public:
     virtual std::string bridge_of(const std::string& project, const std::string& network) const = 0;
     virtual unsigned mtu_of(const std::string& project, const std::string& network) const = 0;
     virtual bool is_managed(const std::string& project, const std::string& network) const = 0;
+    /// Configuration of a managed network. @throws NotFound
+    virtual api::StringMap config_of(const std::string& project, const std::string& network) const = 0;
+    /// NICs of all instances on the network, from the database: what may not be used twice.
+    virtual std::vector<NicRecord> nics_on(const std::string& network) const = 0;
     /// Writes or removes the dnsmasq host entry of a NIC (name, MAC, static addresses). Idempotent.
     virtual void set_nic(const std::string& network, const NicRecord& nic) = 0;
     virtual void remove_nic(const std::string& network, const NicRecord& nic) = 0;

@@ -18,10 +18,11 @@ bool is_free(const IpNetwork& candidate, const std::vector<IpNetwork>& taken) {
 }
 
 [[noreturn]] void none_found(int version) {
-    throw Error{ErrorCode::Internal,
-                fmt::format("Failed generating auto config: Failed to automatically find an unused IPv{} subnet, manual "
-                            "configuration required",
-                            version)};
+    throw Error{
+        ErrorCode::Internal,
+        fmt::format("Failed generating auto config: Failed to automatically find an unused IPv{} subnet, manual "
+                    "configuration required",
+                    version)};
 }
 
 } // namespace

@@ -68,9 +68,7 @@ bool IpNetwork::contains(const IpAddress& other) const {
     return other.family == address.family && first() <= other && other <= last();
 }
 
-bool IpNetwork::overlaps(const IpNetwork& other) const {
-    return contains(other.first()) || other.contains(first());
-}
+bool IpNetwork::overlaps(const IpNetwork& other) const { return contains(other.first()) || other.contains(first()); }
 
 std::string IpNetwork::str() const { return fmt::format("{}/{}", address.str(), prefix); }
 std::string IpNetwork::network_str() const { return fmt::format("{}/{}", first().str(), prefix); }

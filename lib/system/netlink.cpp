@@ -35,7 +35,9 @@ using Owned = std::unique_ptr<T, Deleter>;
     const int kind = std::abs(code);
     const bool absent = kind == NLE_NODEV || kind == NLE_OBJ_NOTFOUND;
     const bool exists = kind == NLE_EXIST;
-    throw Error{absent ? ErrorCode::NotFound : exists ? ErrorCode::AlreadyExists : ErrorCode::Internal,
+    throw Error{absent   ? ErrorCode::NotFound
+                : exists ? ErrorCode::AlreadyExists
+                         : ErrorCode::Internal,
                 fmt::format("{}: {}", what, nl_geterror(code))};
 }
 
@@ -115,9 +117,12 @@ std::optional<IpNetwork> network_of(nl_addr* address) {
 
 std::string scope_name(int scope) {
     switch (scope) {
-    case RT_SCOPE_LINK: return "link";
-    case RT_SCOPE_HOST: return "local";
-    default: return "global";
+    case RT_SCOPE_LINK:
+        return "link";
+    case RT_SCOPE_HOST:
+        return "local";
+    default:
+        return "global";
     }
 }
 
