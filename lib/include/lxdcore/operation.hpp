@@ -35,7 +35,8 @@ struct Channel {
     std::function<void(const nlohmann::json&)> on_message;
     /// Call when the peer has gone, in either direction.
     std::function<void()> on_close;
-    /// Set by the holder: the operation calls it when the channel must be closed from our side (command ended).
+    /// Set by the holder: who made the channel calls it when it must be closed from our side before its end of file. A
+    /// control channel is closed by its holder when the operation ends (Operation::on_end).
     std::shared_ptr<std::function<void()>> close_request;
 };
 
