@@ -19,6 +19,7 @@ public:
     void ok(nlohmann::json object);          ///< with "ok": true added
     void error(ErrorCode code, std::string_view text) noexcept;
     bool answered() const noexcept { return answered_; }
+    void leave() noexcept { answered_ = true; } ///< another process answers
     int fd() const noexcept { return fd_; }
 
 private:
