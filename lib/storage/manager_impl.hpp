@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <shared_mutex>
+#include <thread>
+
+#include "db/intents.hpp"
+#include "db/storage_pool_repository.hpp"
+#include "db/storage_volume_repository.hpp"
+#include "storage/storage_driver.hpp"
+#include "storage/storage_manager.hpp"
+#include "util/entity_locks.hpp"
+#include "util/locked.hpp"
+
+namespace lxdcore::storage {
+
+/// Pools in pools.cpp, instance volumes in volumes.cpp, image trees in image_trees.cpp, start-up in storage_manager.cpp.
+class StorageManagerImpl final : public StorageManager {
+public:
+    StorageManagerImpl(db::Database& local, db::Database& global, const Dir& state_dir, EventService& events,
+                       const Logger& log);
+    ~StorageManagerImpl() override;
+
+    void start() override;
+
+    std::vector<api::StoragePool> list() const override;
+    std::vector<std::string> names() const override;
+    api::StoragePool get(const std::string& name) const override;
+    void create(const api::StoragePoolsPost& pool) override;
+    void update(const std::string& name, const api::StoragePoolPut& pool, const std::string& if_match) override;
+    void patch(const std::string& name, const api::StoragePoolPatch& pool, const std::string& if_match) override;
+    void remove(const std::string& name) override;
+    api::StoragePoolResources resources(const std::string& name) const override;
+    std::vector<api::StorageVolume> volumes(const std::string& pool, const std::string& project,
+                                            const std::string& type) const override;
+    api::StorageVolume volume(const std::string& pool, const std::string& project, const std::string& type,
+                              const std::string& name) const override;
+
+    void ensure_image(const std::string& pool, const std::string& fingerprint, const VolumeFiller& unpack,
+                      OperationContext& op) override;
+    void remove_image(const std::string& fingerprint) override;
+    void create_empty(const std::string& pool, const std::string& project, const std::string& instance,
+                      OperationContext& op) override;
+    void create_from_image(const std::string& pool, const std::string& project, const std::string& instance,
+                           const std::string& fingerprint, OperationContext& op) override;
+    void create_copy(const std::string& pool, const std::string& project, const std::string& instance,
+                     const std::string& source_project, const std::string& source, OperationContext& op) override;
+    void rename_instance(const std::string& project, const std::string& instance, const std::string& to) override;
+    void delete_instance(const std::string& project, const std::string& instance) override;
+    std::string pool_of(const std::string& project, const std::string& instance) const override;
+    Dir open_instance(const std::string& project, const std::string& instance) override;
+    std::string instance_path(const std::string& project, const std::string& instance) const override;
+    bool idmapped_mounts(const std::string& pool) const override;
+    std::int64_t instance_usage(const std::string& project, const std::string& instance) const override;
+    void set_instance_quota(const std::string& project, const std::string& instance, std::int64_t bytes) override;
+    void require_pool(const std::string& pool) const override;
+
+private:
+    struct Pool {
+        std::unique_ptr<StorageDriver> driver;
+        std::atomic<bool> available{false};
+        std::mutex mutex;             ///< mounting and probing
+        std::optional<bool> idmapped; ///< under mutex
+    };
+    using PoolPtr = std::shared_ptr<Pool>;
+    /// Held shared while a tree is cloned, alone while it is made or removed.
+    using TreeLock = std::shared_ptr<std::shared_mutex>;
+
+    PoolPtr load(const db::StoragePoolRow& row);
+    PoolPtr find_pool(const std::string& name) const; ///< @throws NotFound
+    PoolPtr need_pool(const std::string& name) const; ///< mounted; @throws NotFound, Unavailable
+    bool try_mount(const std::string& name, Pool& pool) const noexcept;
+    api::StoragePool api_pool(db::Transaction& tx, const db::StoragePoolRow& row) const;
+    db::StoragePoolRow need_row(db::Transaction& tx, const std::string& name) const;
+    void store_update(db::StoragePoolRow row, api::StringMap config, std::string description,
+                      const std::string& if_match);
+
+    std::optional<db::StorageVolumeRow> find_volume(const std::string& project, const std::string& instance) const;
+    db::StorageVolumeRow need_volume(const std::string& project, const std::string& instance) const;
+    /// @p make gives the staged volume.
+    void create_volume(const std::string& pool, const std::string& project, const std::string& instance,
+                       const std::function<std::string(StorageDriver&)>& make);
+    void link(const std::string& volume, const std::string& pool) const;
+
+    TreeLock tree_lock(const std::string& pool, const std::string& fingerprint);
+    void evict(const std::string& pool, StorageDriver& driver);
+    bool tree_ready(StorageDriver& driver, const std::string& fingerprint) const;
+
+    void repair_pools();
+    void repair_renames();
+    void repair_volumes();
+    void check_trees(const std::string& pool, StorageDriver& driver);
+    void queue_sync(const std::string& pool, const std::string& fingerprint);
+    void maintain(std::stop_token stop);
+    void sync_trees(const std::set<std::pair<std::string, std::string>>& trees);
+
+    db::Database& global_;
+    const Dir& state_dir_;
+    EventService& events_;
+    const Logger& log_;
+    db::IntentLog intents_;
+    db::StoragePoolRepository pools_repository_;
+    db::StorageVolumeRepository volumes_repository_;
+    StorageDriverRegistry registry_ = StorageDriverRegistry::with_builtin_drivers();
+    mutable EntityLocks locks_;
+    Locked<std::map<std::string, PoolPtr>> pools_;
+    Locked<std::map<std::string, TreeLock>> trees_;
+    Locked<std::set<std::pair<std::string, std::string>>> unsynced_; ///< pool, fingerprint
+    std::condition_variable_any wake_;
+    std::jthread maintenance_; ///< last: it ends before what it uses
+};
+
+/// Directory name of an instance outside its pool and inside.
+std::string volume_name(const std::string& project, const std::string& instance);
+api::StorageVolume api_volume(const db::StorageVolumeRow& row);
+
+} // namespace lxdcore::storage

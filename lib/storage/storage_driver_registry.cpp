@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <lxdcore/error.hpp>
+
+#include "storage/drivers/dir/dir_driver.hpp"
+#include "storage/storage_driver.hpp"
+
+namespace lxdcore::storage {
+
+StorageDriver::~StorageDriver() = default;
+QuotaOps::~QuotaOps() = default;
+
+StorageDriverRegistry StorageDriverRegistry::with_builtin_drivers() {
+    StorageDriverRegistry registry;
+    registry.add("dir", [](const PoolContext& pool) { return std::make_unique<DirDriver>(pool); });
+    return registry;
+}
+
+std::unique_ptr<StorageDriver> StorageDriverRegistry::make(const std::string& driver, const PoolContext& pool) const {
+    if (const auto it = makers_.find(driver); it != makers_.end()) return it->second(pool);
+    throw Error{ErrorCode::Internal, "Unknown driver"};
+}
+
+} // namespace lxdcore::storage

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <utility>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <lxdcore/error.hpp>
+
+#include "storage/manager_impl.hpp"
+#include "util/names.hpp"
+#include "util/rollback.hpp"
+#include "util/text.hpp"
+
+namespace lxdcore::storage {
+
+namespace {
+
+/// What makes an instance; backup.yaml is written anew by the instance itself.
+const std::vector<std::string> kContent{"metadata.yaml", "templates", "rootfs"};
+
+std::optional<db::VolumeKind> kind_of(const std::string& type) {
+    if (type == "container") return db::VolumeKind::Container;
+    if (type == "image") return db::VolumeKind::Image;
+    if (type == "custom") return db::VolumeKind::Custom;
+    if (type == "virtual-machine") return db::VolumeKind::VirtualMachine;
+    return std::nullopt;
+}
+
+db::VolumeKind need_kind(const std::string& type) {
+    if (const auto kind = kind_of(type)) return *kind;
+    throw Error{ErrorCode::InvalidArgument, "Invalid storage volume type name"};
+}
+
+const char* name_of(db::VolumeKind kind) {
+    switch (kind) {
+    case db::VolumeKind::Container:
+        return "container";
+    case db::VolumeKind::Image:
+        return "image";
+    case db::VolumeKind::Custom:
+        return "custom";
+    case db::VolumeKind::VirtualMachine:
+        break;
+    }
+    return "virtual-machine";
+}
+
+} // namespace
+
+std::string volume_name(const std::string& project, const std::string& instance) {
+    return project == "default" ? instance : project + "_" + instance;
+}
+
+api::StorageVolume api_volume(const db::StorageVolumeRow& row) {
+    api::StorageVolume volume;
+    volume.name = row.name;
+    volume.type = name_of(row.kind);
+    volume.description = row.description;
+    volume.config = row.config;
+    volume.project = row.project;
+    volume.content_type = row.block ? "block" : "filesystem";
+    const auto suffix = row.project == "default" ? "" : "?project=" + row.project;
+    if (row.kind == db::VolumeKind::Container || row.kind == db::VolumeKind::VirtualMachine)
+        volume.used_by = {"/1.0/instances/" + row.name + suffix};
+    if (row.kind == db::VolumeKind::Image) volume.used_by = {"/1.0/images/" + row.name + suffix};
+    return volume;
+}
+
+std::vector<api::StorageVolume> StorageManagerImpl::volumes(const std::string& pool, const std::string& project,
+                                                            const std::string& type) const {
+    find_pool(pool);
+    db::StorageVolumeRepository::Filter filter{.pool = pool};
+    if (!project.empty()) filter.project = project;
+    if (!type.empty()) filter.kind = need_kind(type);
+    const auto rows =
+        global_.read_value([&](db::Transaction& tx) { return volumes_repository_.list(tx, filter); });
+    std::vector<api::StorageVolume> result;
+    for (const auto& row : rows) result.push_back(api_volume(row));
+    return result;
+}
+
+api::StorageVolume StorageManagerImpl::volume(const std::string& pool, const std::string& project,
+                                              const std::string& type, const std::string& name) const {
+    const auto kind = need_kind(type);
+    find_pool(pool);
+    const auto row = global_.read_value([&](db::Transaction& tx) {
+        return volumes_repository_.find(tx, {.pool = pool, .project = project, .name = name, .kind = kind});
+    });
+    if (!row) throw Error{ErrorCode::NotFound, "Storage pool volume not found"};
+    return api_volume(*row);
+}
+
+std::optional<db::StorageVolumeRow> StorageManagerImpl::find_volume(const std::string& project,
+                                                                    const std::string& instance) const {
+    return global_.read_value([&](db::Transaction& tx) {
+        return volumes_repository_.find(tx,
+                                        {.project = project, .name = instance, .kind = db::VolumeKind::Container});
+    });
+}
+
+db::StorageVolumeRow StorageManagerImpl::need_volume(const std::string& project, const std::string& instance) const {
+    auto row = find_volume(project, instance);
+    if (!row) throw Error{ErrorCode::NotFound, "Storage volume not found"};
+    return std::move(*row);
+}
+
+void StorageManagerImpl::link(const std::string& volume, const std::string& pool) const {
+    const auto links = state_dir_.dir("containers");
+    if (links.exists(volume)) return;
+    links.symlink(fmt::format("{}/storage-pools/{}/containers/{}", state_dir_.path(), pool, volume), volume);
+}
+
+/// The row comes first: it is the record of the intent, and start() removes one whose volume never came to be.
+void StorageManagerImpl::create_volume(const std::string& pool_name, const std::string& project,
+                                       const std::string& instance,
+                                       const std::function<std::string(StorageDriver&)>& make) {
+    names::check_instance(instance);
+    names::check_project(project);
+    const auto pool = need_pool(pool_name);
+    const auto name = volume_name(project, instance);
+    const auto left = find_volume(project, instance);
+    const bool in_place = left && left->pool == pool_name && !pool->driver->exists(VolumePlace::Instance, name);
+    if (left && !in_place)
+        throw Error{ErrorCode::AlreadyExists, fmt::format("Volume {} exists already", text::quote(name))};
+    Rollback undo;
+    if (!in_place)
+        global_.write([&](db::Transaction& tx) {
+            volumes_repository_.insert(tx, {.pool = pool_name, .project = project, .name = instance});
+        });
+    undo.add([&] {
+        global_.write([&](db::Transaction& tx) {
+            const auto row = volumes_repository_.find(
+                tx, {.project = project, .name = instance, .kind = db::VolumeKind::Container});
+            if (row) volumes_repository_.remove(tx, row->id);
+        });
+    });
+    const auto staged = make(*pool->driver);
+    undo.add([&] { pool->driver->discard(VolumePlace::Instance, staged); });
+    pool->driver->publish(VolumePlace::Instance, staged, name);
+    undo.add([&] { pool->driver->remove(VolumePlace::Instance, name); });
+    state_dir_.dir("containers").remove(name);
+    link(name, pool_name);
+    undo.commit();
+}
+
+void StorageManagerImpl::create_empty(const std::string& pool, const std::string& project, const std::string& instance,
+                                      OperationContext& op) {
+    op.throw_if_cancelled();
+    create_volume(pool, project, instance, [](StorageDriver& driver) {
+        auto staged = driver.stage(VolumePlace::Instance);
+        Rollback undo;
+        undo.add([&] { driver.discard(VolumePlace::Instance, staged); });
+        driver.open_staged(VolumePlace::Instance, staged).make_dir("rootfs", 0755);
+        undo.commit();
+        return staged;
+    });
+}
+
+void StorageManagerImpl::create_from_image(const std::string& pool, const std::string& project,
+                                           const std::string& instance, const std::string& fingerprint,
+                                           OperationContext& op) {
+    names::check_fingerprint(fingerprint);
+    const auto lock = tree_lock(pool, fingerprint);
+    const std::shared_lock reading{*lock};
+    create_volume(pool, project, instance, [&](StorageDriver& driver) {
+        const auto tree = driver.open(VolumePlace::Image, fingerprint);
+        return driver.stage_copy(VolumePlace::Instance, tree, kContent, op.stop_token());
+    });
+}
+
+void StorageManagerImpl::create_copy(const std::string& pool, const std::string& project, const std::string& instance,
+                                     const std::string& source_project, const std::string& source,
+                                     OperationContext& op) {
+    const auto from = open_instance(source_project, source);
+    create_volume(pool, project, instance, [&](StorageDriver& driver) {
+        return driver.stage_copy(VolumePlace::Instance, from, kContent, op.stop_token());
+    });
+}
+
+void StorageManagerImpl::rename_instance(const std::string& project, const std::string& instance,
+                                         const std::string& to) {
+    names::check_instance(to);
+    const auto row = need_volume(project, instance);
+    const auto pool = need_pool(row.pool);
+    const auto old_name = volume_name(project, instance);
+    const auto new_name = volume_name(project, to);
+    const auto intent = intents_.begin("volume-rename", project, instance, nlohmann::json{{"to", to}}.dump());
+    Rollback undo;
+    undo.add([&] { intents_.end(intent); });
+    pool->driver->rename(VolumePlace::Instance, old_name, new_name);
+    undo.add([&] { pool->driver->rename(VolumePlace::Instance, new_name, old_name); });
+    global_.write([&](db::Transaction& tx) { volumes_repository_.rename(tx, row.id, to); });
+    undo.commit();
+    state_dir_.dir("containers").remove(old_name);
+    link(new_name, row.pool);
+    intents_.end(intent);
+}
+
+void StorageManagerImpl::delete_instance(const std::string& project, const std::string& instance) {
+    names::check_instance(instance);
+    names::check_project(project);
+    const auto name = volume_name(project, instance);
+    const auto row = find_volume(project, instance);
+    state_dir_.dir("containers").remove(name);
+    if (!row) return;
+    need_pool(row->pool)->driver->remove(VolumePlace::Instance, name);
+    global_.write([&](db::Transaction& tx) { volumes_repository_.remove(tx, row->id); });
+}
+
+std::string StorageManagerImpl::pool_of(const std::string& project, const std::string& instance) const {
+    return need_volume(project, instance).pool;
+}
+
+Dir StorageManagerImpl::open_instance(const std::string& project, const std::string& instance) {
+    const auto pool = need_pool(pool_of(project, instance));
+    return pool->driver->open(VolumePlace::Instance, volume_name(project, instance));
+}
+
+std::string StorageManagerImpl::instance_path(const std::string& project, const std::string& instance) const {
+    return fmt::format("{}/storage-pools/{}/containers/{}", state_dir_.path(), pool_of(project, instance),
+                       volume_name(project, instance));
+}
+
+std::int64_t StorageManagerImpl::instance_usage(const std::string& project, const std::string& instance) const {
+    const auto pool = need_pool(pool_of(project, instance));
+    const auto* quotas = pool->driver->quotas();
+    return quotas ? quotas->usage(VolumePlace::Instance, volume_name(project, instance)) : -1;
+}
+
+void StorageManagerImpl::set_instance_quota(const std::string& project, const std::string& instance,
+                                            std::int64_t bytes) {
+    const auto name = pool_of(project, instance);
+    const auto pool = need_pool(name);
+    if (auto* quotas = pool->driver->quotas()) {
+        quotas->set_quota(VolumePlace::Instance, volume_name(project, instance), bytes);
+    } else if (bytes > 0) {
+        log_.warning("The storage pool has no quotas: the size of the root disk is not enforced",
+                     {{"pool", name}, {"instance", instance}, {"project", project}});
+    }
+}
+
+} // namespace lxdcore::storage
