@@ -18,7 +18,8 @@ StoragePoolRow row_of(Transaction& tx, Rows& rows) {
     auto config = tx.query("SELECT key, value FROM storage_pools_config WHERE storage_pool_id = :id "
                            "AND (node_id IS NULL OR node_id = 1)",
                            {{":id", row.id}});
-    while (config.next()) row.config[config.text(0)] = config.text(1);
+    while (config.next())
+        row.config[config.text(0)] = config.text(1);
     return row;
 }
 
@@ -31,7 +32,8 @@ const std::set<std::string, std::less<>> kMemberKeys{
 std::vector<StoragePoolRow> StoragePoolRepository::list(Transaction& tx) const {
     std::vector<StoragePoolRow> result;
     auto rows = tx.query(std::string{kColumns} + " ORDER BY id");
-    while (rows.next()) result.push_back(row_of(tx, rows));
+    while (rows.next())
+        result.push_back(row_of(tx, rows));
     return result;
 }
 

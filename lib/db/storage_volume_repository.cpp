@@ -39,9 +39,10 @@ std::vector<StorageVolumeRow> StorageVolumeRepository::list(Transaction& tx, con
                              .kind = static_cast<VolumeKind>(rows.int64(4)),
                              .description = rows.text(5),
                              .block = rows.int64(6) == 1};
-        auto config = tx.query("SELECT key, value FROM storage_volumes_config WHERE storage_volume_id = :id",
-                               {{":id", row.id}});
-        while (config.next()) row.config[config.text(0)] = config.text(1);
+        auto config =
+            tx.query("SELECT key, value FROM storage_volumes_config WHERE storage_volume_id = :id", {{":id", row.id}});
+        while (config.next())
+            row.config[config.text(0)] = config.text(1);
         result.push_back(std::move(row));
     }
     return result;

@@ -39,7 +39,8 @@ public:
     void run() {
         waiting_.emplace_back();
         worker();
-        for (auto& thread : threads_) thread.join();
+        for (auto& thread : threads_)
+            thread.join();
         if (failure_) std::rethrow_exception(failure_);
     }
     void entry(const UniqueFd& source, const UniqueFd& target, const std::string& parent, const std::string& name) {
@@ -188,7 +189,8 @@ private:
             const auto want = std::min<std::size_t>(static_cast<std::size_t>(end - at), kChunk);
             off_t to = at;
             ssize_t n = kernel_copy_ ? ::copy_file_range(in, &at, out, &to, want, 0) : -1;
-            if (n < 0 && (!kernel_copy_ || errno == EXDEV || errno == EINVAL || errno == EOPNOTSUPP || errno == ENOSYS)) {
+            if (n < 0 &&
+                (!kernel_copy_ || errno == EXDEV || errno == EINVAL || errno == EOPNOTSUPP || errno == ENOSYS)) {
                 kernel_copy_ = false;
                 n = plain_copy(in, out, at);
             }

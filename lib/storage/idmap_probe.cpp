@@ -29,7 +29,8 @@ UniqueFd user_namespace_of(const Dir& proc, const std::string& pid) {
 }
 
 bool same(const UniqueFd& a, const UniqueFd& b) {
-    struct stat first {}, second {};
+    struct stat first {
+    }, second{};
     return ::fstat(a.get(), &first) == 0 && ::fstat(b.get(), &second) == 0 && first.st_ino == second.st_ino;
 }
 

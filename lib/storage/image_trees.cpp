@@ -131,9 +131,8 @@ void StorageManagerImpl::sync_trees(const std::set<std::pair<std::string, std::s
     for (const auto& [name, fingerprint] : trees) {
         try {
             const auto pool = need_pool(name);
-            const auto lock = tree_lock(name, fingerprint);
-            const std::shared_lock reading{*lock};
             if (!pool->driver->exists(VolumePlace::Image, fingerprint)) continue;
+            // No lock: this can take long, and what is written below goes into this very tree or nowhere.
             const auto tree = pool->driver->open(VolumePlace::Image, fingerprint);
             if (::syncfs(tree.fd()) != 0) throw_errno(tree.path());
             tree.write(kMark, "synced");

@@ -21,7 +21,8 @@
 
 namespace lxdcore::storage {
 
-/// Pools in pools.cpp, instance volumes in volumes.cpp, image trees in image_trees.cpp, start-up in storage_manager.cpp.
+/// Pools in pools.cpp, instance volumes in volumes.cpp, image trees in image_trees.cpp, start-up in
+/// storage_manager.cpp.
 class StorageManagerImpl final : public StorageManager {
 public:
     StorageManagerImpl(db::Database& local, db::Database& global, const Dir& state_dir, EventService& events,

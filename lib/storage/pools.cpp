@@ -84,7 +84,8 @@ void StorageManagerImpl::require_pool(const std::string& pool) const { need_pool
 bool StorageManagerImpl::idmapped_mounts(const std::string& name) const {
     const auto pool = need_pool(name);
     const std::lock_guard lock{pool->mutex};
-    if (!pool->idmapped) pool->idmapped = takes_idmapped_mounts(state_dir_.dir("storage-pools/" + name + "/containers"));
+    if (!pool->idmapped)
+        pool->idmapped = takes_idmapped_mounts(state_dir_.dir("storage-pools/" + name + "/containers"));
     return *pool->idmapped;
 }
 
@@ -116,7 +117,8 @@ api::StoragePool StorageManagerImpl::api_pool(db::Transaction& tx, const db::Sto
 std::vector<api::StoragePool> StorageManagerImpl::list() const {
     return global_.read_value([&](db::Transaction& tx) {
         std::vector<api::StoragePool> result;
-        for (const auto& row : pools_repository_.list(tx)) result.push_back(api_pool(tx, row));
+        for (const auto& row : pools_repository_.list(tx))
+            result.push_back(api_pool(tx, row));
         return result;
     });
 }
@@ -124,7 +126,8 @@ std::vector<api::StoragePool> StorageManagerImpl::list() const {
 std::vector<std::string> StorageManagerImpl::names() const {
     return global_.read_value([&](db::Transaction& tx) {
         std::vector<std::string> result;
-        for (const auto& row : pools_repository_.list(tx)) result.push_back(row.name);
+        for (const auto& row : pools_repository_.list(tx))
+            result.push_back(row.name);
         return result;
     });
 }
@@ -138,10 +141,9 @@ void StorageManagerImpl::create(const api::StoragePoolsPost& request) {
     const auto guard = locks_.lock("storage-pools/" + request.name);
     const auto existing =
         global_.read_value([&](db::Transaction& tx) { return pools_repository_.find(tx, request.name); });
-    if (existing)
-        throw Error{ErrorCode::AlreadyExists, "The storage pool already exists: The record already exists"};
-    db::StoragePoolRow row{.name = request.name, .driver = request.driver, .description = request.description,
-                           .config = request.config};
+    if (existing) throw Error{ErrorCode::AlreadyExists, "The storage pool already exists: The record already exists"};
+    db::StoragePoolRow row{
+        .name = request.name, .driver = request.driver, .description = request.description, .config = request.config};
     std::erase_if(row.config, [](const auto& item) { return item.second.empty(); });
     const auto checker = registry_.make(row.driver, {row.name, row.config, state_dir_, log_});
     check_config(row.config, ErrorCode::Internal);
@@ -171,11 +173,13 @@ void StorageManagerImpl::update(const std::string& name, const api::StoragePoolP
     store_update(std::move(row), pool.config, pool.description, if_match);
 }
 
-void StorageManagerImpl::patch(const std::string& name, const api::StoragePoolPatch& pool, const std::string& if_match) {
+void StorageManagerImpl::patch(const std::string& name, const api::StoragePoolPatch& pool,
+                               const std::string& if_match) {
     const auto guard = locks_.lock("storage-pools/" + name);
     auto row = global_.read_value([&](db::Transaction& tx) { return need_row(tx, name); });
     auto config = row.config;
-    for (const auto& [key, value] : pool.config.value_or(api::StringMap{})) config[key] = value;
+    for (const auto& [key, value] : pool.config.value_or(api::StringMap{}))
+        config[key] = value;
     auto description = pool.description.value_or(row.description);
     store_update(std::move(row), std::move(config), std::move(description), if_match);
 }
@@ -192,9 +196,8 @@ void StorageManagerImpl::store_update(db::StoragePoolRow row, api::StringMap con
     for (const char* fixed : {"source", "volatile.initial_source"}) {
         const auto before = row.config.find(fixed);
         const auto after = config.find(fixed);
-        const bool same = before == row.config.end()
-                              ? after == config.end()
-                              : after != config.end() && after->second == before->second;
+        const bool same = before == row.config.end() ? after == config.end()
+                                                     : after != config.end() && after->second == before->second;
         if (!same) throw Error{ErrorCode::Internal, "Pool source cannot be changed when not in pending state"};
     }
     row.config = std::move(config);

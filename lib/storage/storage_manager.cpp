@@ -96,9 +96,8 @@ void StorageManagerImpl::repair_renames() {
 
 /// A row is written before its volume: one without a directory and without an instance was interrupted.
 void StorageManagerImpl::repair_volumes() {
-    const auto rows = global_.read_value([&](db::Transaction& tx) {
-        return volumes_repository_.list(tx, {.kind = db::VolumeKind::Container});
-    });
+    const auto rows = global_.read_value(
+        [&](db::Transaction& tx) { return volumes_repository_.list(tx, {.kind = db::VolumeKind::Container}); });
     for (const auto& row : rows) {
         const auto pool = find_pool(row.pool);
         if (!pool->available) continue;

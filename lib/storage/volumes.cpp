@@ -72,10 +72,10 @@ std::vector<api::StorageVolume> StorageManagerImpl::volumes(const std::string& p
     db::StorageVolumeRepository::Filter filter{.pool = pool};
     if (!project.empty()) filter.project = project;
     if (!type.empty()) filter.kind = need_kind(type);
-    const auto rows =
-        global_.read_value([&](db::Transaction& tx) { return volumes_repository_.list(tx, filter); });
+    const auto rows = global_.read_value([&](db::Transaction& tx) { return volumes_repository_.list(tx, filter); });
     std::vector<api::StorageVolume> result;
-    for (const auto& row : rows) result.push_back(api_volume(row));
+    for (const auto& row : rows)
+        result.push_back(api_volume(row));
     return result;
 }
 
@@ -93,8 +93,7 @@ api::StorageVolume StorageManagerImpl::volume(const std::string& pool, const std
 std::optional<db::StorageVolumeRow> StorageManagerImpl::find_volume(const std::string& project,
                                                                     const std::string& instance) const {
     return global_.read_value([&](db::Transaction& tx) {
-        return volumes_repository_.find(tx,
-                                        {.project = project, .name = instance, .kind = db::VolumeKind::Container});
+        return volumes_repository_.find(tx, {.project = project, .name = instance, .kind = db::VolumeKind::Container});
     });
 }
 
@@ -129,8 +128,8 @@ void StorageManagerImpl::create_volume(const std::string& pool_name, const std::
         });
     undo.add([&] {
         global_.write([&](db::Transaction& tx) {
-            const auto row = volumes_repository_.find(
-                tx, {.project = project, .name = instance, .kind = db::VolumeKind::Container});
+            const auto row =
+                volumes_repository_.find(tx, {.project = project, .name = instance, .kind = db::VolumeKind::Container});
             if (row) volumes_repository_.remove(tx, row->id);
         });
     });

@@ -30,23 +30,30 @@ constexpr std::string_view kTrash = ".old-";
 
 /// LXD's layout; 0700 where tenants' files lie without a 0100 directory of their own above them (R37, D9).
 constexpr std::pair<const char*, mode_t> kLayout[] = {
-    {"buckets", 0711}, {"containers", 0711},       {"containers-snapshots", 0711},
-    {"custom", 0700},  {"custom-snapshots", 0700}, {"images", 0700},
-    {"virtual-machines", 0700}, {"virtual-machines-snapshots", 0700},
+    {"buckets", 0711},
+    {"containers", 0711},
+    {"containers-snapshots", 0711},
+    {"custom", 0700},
+    {"custom-snapshots", 0700},
+    {"images", 0700},
+    {"virtual-machines", 0700},
+    {"virtual-machines-snapshots", 0700},
 };
 
 bool same_directory(const Dir& a, const Dir& b) {
-    struct stat first {}, second {};
+    struct stat first {
+    }, second{};
     if (::fstat(a.fd(), &first) != 0 || ::fstat(b.fd(), &second) != 0) throw_errno(a.path());
     return first.st_dev == second.st_dev && first.st_ino == second.st_ino;
 }
 
 /// Bind mount between two held directories: no path is looked up again.
 void bind(const Dir& source, const Dir& target) {
-    const UniqueFd tree{
-        static_cast<int>(::syscall(SYS_open_tree, source.fd(), "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC))};
+    const UniqueFd tree{static_cast<int>(
+        ::syscall(SYS_open_tree, source.fd(), "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC))};
     if (!tree) throw_errno("open_tree " + source.path());
-    if (::syscall(SYS_move_mount, tree.get(), "", target.fd(), "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) != 0)
+    if (::syscall(SYS_move_mount, tree.get(), "", target.fd(), "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) !=
+        0)
         throw_errno("mount " + target.path());
 }
 
@@ -106,7 +113,8 @@ void DirDriver::delete_pool() {
     if (!pools.exists(name_)) return;
     {
         const auto top = pools.dir(name_);
-        for (const auto& [name, mode] : kLayout) top.remove_tree(name);
+        for (const auto& [name, mode] : kLayout)
+            top.remove_tree(name);
     }
     if (has_own_source() && ::umount2(own_path().c_str(), UMOUNT_NOFOLLOW | MNT_DETACH) != 0 && errno != EINVAL)
         throw_errno("unmount " + own_path());
