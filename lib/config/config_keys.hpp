@@ -15,7 +15,7 @@ namespace lxdcore::config {
 using Validator = void (*)(std::string_view value);
 
 struct Key {
-    std::string_view name; ///< "limits.memory"; a trailing '*' stands for any suffix ("user.*")
+    std::string_view name; ///< "limits.memory"; a '*' stands for any text ("user.*", "volatile.*.hwaddr")
     std::string_view default_value;
     Validator validate;
     bool live = false;     ///< a running instance takes the change without restart
@@ -36,6 +36,11 @@ const Key* find(std::span<const Key> keys, std::string_view name);
 /// refused in every key and in every value except user.*, cloud-init.* and descriptions (R5, D5).
 /// @p profile: volatile.* and keys that only instances have are refused.
 void validate_instance(const api::StringMap& config, bool profile);
+/// Only the part of validate_instance() that looks at characters (D5).
+void check_text(const api::StringMap& config);
+/// Networks and pools: "Invalid option …", "Invalid value for option …: …" as LXD says it. @p entity goes into the text
+/// after "for" (`network "br0"`) and may be empty. @throws Error InvalidArgument; LXD answers 500 to most of these
+void validate_options(std::span<const Key> keys, const api::StringMap& config, const std::string& entity);
 /// Shape only: type known, keys known, values valid. Whether parents and sources exist is the device's own check.
 void validate_devices(const api::Devices& devices);
 /// Profiles in order, then the local values: the expanded config or devices of an instance.
