@@ -14,6 +14,7 @@
 #include "network/network_manager.hpp"
 #include "storage/storage_manager.hpp"
 #include "system/idmap.hpp"
+#include "util/helper_program.hpp"
 #include "util/rollback.hpp"
 
 namespace lxdcore::device {
@@ -30,6 +31,7 @@ struct Target {
     network::NetworkManager& network;
     storage::StorageManager& storage;
     const Logger& log;
+    const HelperProgram* helper = nullptr; ///< needed by hot-plug and unplug of disks
 };
 
 /// volatile.<device>.* of the instance: what the device must remember. "" unsets. Stored by the caller when the call
@@ -65,7 +67,9 @@ public:
     /// Beyond config::validate_devices: parents and sources exist, addresses are free. Error InvalidArgument or
     /// NotFound with LXD's text. @p for_profile: no instance is there to check against.
     virtual void validate(const Target& target, bool for_profile) = 0;
-    /// Keys to fill in when the device is added, such as hwaddr. Without prefix.
+    /// Keys to fill in when the device is added, such as hwaddr. Without prefix. Throws where the device cannot be
+    /// added as things are now (address taken, source missing): the caller puts LXD's "Failed add validation for device
+    /// …" in front.
     virtual Volatile added(const Target&, const Volatile& current) { return current; }
     /// Before the container runs; @p undo gets what must be taken back if the start fails.
     virtual StartPlan start(const Target& target, const Volatile& current, Rollback& undo) = 0;
@@ -86,6 +90,10 @@ protected:
     std::string name_;
     api::Device config_;
 };
+
+/// The name of the one root disk among expanded devices. @throws Error InvalidArgument "No root device could be found",
+/// "More than one root device found"
+std::string root_disk(const api::Devices& expanded);
 
 /// @throws Error InvalidArgument for an unknown type, Unsupported for one of LXD's that is not offered yet.
 std::unique_ptr<Device> make_device(const std::string& name, const api::Device& config);

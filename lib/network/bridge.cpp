@@ -77,12 +77,12 @@ void reconcile_routes(Netlink& netlink, int link, const BridgeConfig& config) {
         if (present.link != link || !present.is_static) continue;
         const auto it = std::find(wanted.begin(), wanted.end(), present.destination);
         if (it == wanted.end())
-            netlink.remove_route(link, present.destination);
+            netlink.remove_route(link, present.destination, RouteOwner::Network);
         else
             wanted.erase(it);
     }
     for (const IpNetwork& route : wanted)
-        netlink.add_route(link, route);
+        netlink.add_route(link, route, RouteOwner::Network);
 }
 
 /// As LXD, an interface that is away is passed over; one that the host itself uses is refused.

@@ -202,9 +202,9 @@ void Netlink::create_veth(const VethSpec& spec) {
         rtnl_link_set_mtu(peer.get(), spec.mtu);
     }
     // The kernel makes the peer in its namespace under its name at once: there is no moment in which it is half done.
-    if (spec.peer_netns >= 0) rtnl_link_set_ns_fd(peer.get(), spec.peer_netns);
+    if (spec.peer_pid > 0) rtnl_link_set_ns_pid(peer.get(), spec.peer_pid);
     check(rtnl_link_add(impl_->get(), link.get(), NLM_F_CREATE | NLM_F_EXCL), "create interface " + spec.host_name);
-    if (spec.peer_netns < 0 && spec.peer_up) change(spec.peer_name, {.up = true});
+    if (spec.peer_pid <= 0 && spec.peer_up) change(spec.peer_name, {.up = true});
 }
 
 void Netlink::change(const std::string& name, const LinkChange& change) {
@@ -268,13 +268,13 @@ Owned<rtnl_addr> address_object(int link, const IpNetwork& address) {
     return object;
 }
 
-Owned<rtnl_route> route_object(int link, const IpNetwork& destination) {
+Owned<rtnl_route> route_object(int link, const IpNetwork& destination, RouteOwner owner) {
     auto route = own(rtnl_route_alloc());
     const auto target = binary(destination.first(), destination.prefix);
     rtnl_route_set_family(route.get(), static_cast<std::uint8_t>(destination.address.family));
     check(rtnl_route_set_dst(route.get(), target.get()), "route " + destination.str());
     rtnl_route_set_table(route.get(), RT_TABLE_MAIN);
-    rtnl_route_set_protocol(route.get(), RTPROT_STATIC);
+    rtnl_route_set_protocol(route.get(), owner == RouteOwner::Network ? RTPROT_STATIC : RTPROT_BOOT);
     rtnl_route_set_scope(route.get(), destination.address.family == AF_INET ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE);
     rtnl_nexthop* hop = rtnl_route_nh_alloc();
     if (!hop) throw Error{ErrorCode::Internal, "netlink: out of memory"};
@@ -313,14 +313,14 @@ std::vector<RouteInfo> Netlink::routes() const {
     return result;
 }
 
-void Netlink::add_route(int link, const IpNetwork& destination) {
-    const auto route = route_object(link, destination);
+void Netlink::add_route(int link, const IpNetwork& destination, RouteOwner owner) {
+    const auto route = route_object(link, destination, owner);
     const int code = rtnl_route_add(impl_->get(), route.get(), NLM_F_EXCL);
     if (!is(code, NLE_EXIST)) check(code, "add route " + destination.str());
 }
 
-void Netlink::remove_route(int link, const IpNetwork& destination) {
-    const auto route = route_object(link, destination);
+void Netlink::remove_route(int link, const IpNetwork& destination, RouteOwner owner) {
+    const auto route = route_object(link, destination, owner);
     const int code = rtnl_route_delete(impl_->get(), route.get(), 0);
     if (!is(code, NLE_OBJ_NOTFOUND)) check(code, "remove route " + destination.str());
 }

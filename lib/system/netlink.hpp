@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -37,6 +39,9 @@ struct RouteInfo {
     unsigned table = 0;
 };
 
+/// Kept apart by the protocol field, so that reconciling a network leaves the routes of its NICs.
+enum class RouteOwner { Network, Device };
+
 /// What is to change; unset stays.
 struct LinkChange {
     std::optional<std::string> hwaddr;
@@ -50,7 +55,7 @@ struct VethSpec {
     std::string peer_name; ///< the guest's end
     std::string peer_hwaddr;
     unsigned mtu = 0;     ///< both ends; 0: the kernel's
-    int peer_netns = -1;  ///< descriptor of the network namespace that gets the peer; -1: ours
+    pid_t peer_pid = -1;  ///< process whose network namespace gets the peer; -1: ours
     bool peer_up = false; ///< only where the peer stays in our namespace
 };
 
@@ -76,8 +81,8 @@ public:
     void add_address(int link, const IpNetwork& address); ///< present is fine
     void remove_address(int link, const IpNetwork& address);
     std::vector<RouteInfo> routes() const;
-    void add_route(int link, const IpNetwork& destination); ///< protocol static; present is fine
-    void remove_route(int link, const IpNetwork& destination);
+    void add_route(int link, const IpNetwork& destination, RouteOwner owner); ///< present is fine
+    void remove_route(int link, const IpNetwork& destination, RouteOwner owner);
 
 private:
     struct Impl;
