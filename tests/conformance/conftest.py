@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One daemon for all conformance tests, on a scratch directory with its own bridge and subnet.
+
+LXDCORE_TEST_DAEMON=lxd runs the same tests on a real LXD (marks: `ours` = an intended difference, skipped there).
+LXDCORE_BUILD, LXDCORE_TEST_BRIDGE and LXDCORE_TEST_SUBNET choose what is tested and where.
+"""
+import itertools
+import os
+import pathlib
+import sys
+
+import pytest
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent / "support"), str(HERE), str(HERE / "differential")]
+
+from daemons import Daemon, make_certificate  # noqa: E402
+
+KIND = os.environ.get("LXDCORE_TEST_DAEMON", "lxdcored")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "ours: holds for lxdcored, not for LXD 5.0.2")
+
+
+def pytest_collection_modifyitems(items):
+    if os.geteuid() != 0:
+        for item in items:
+            item.add_marker(pytest.mark.skip(reason="needs root"))
+    if KIND == "lxd":
+        for item in items:
+            if item.get_closest_marker("ours"):
+                item.add_marker(pytest.mark.skip(reason="intended difference"))
+
+
+@pytest.fixture(scope="session")
+def shared_daemon():
+    daemon = Daemon(KIND, name="conformance")
+    try:
+        daemon.start().setup(https=True)
+        yield daemon
+        left = daemon.stop()
+        assert not left, "left on the host:\n" + "\n".join(left)
+    finally:
+        daemon.stop(remove=False)
+        daemon.destroy()
+
+
+@pytest.fixture
+def daemon(shared_daemon):
+    """The shared daemon, which must be the same process after each test (R52)."""
+    pid = shared_daemon.pid
+    assert shared_daemon.process.poll() is None, "the daemon has ended:\n" + shared_daemon.log_tail()
+    yield shared_daemon
+    assert shared_daemon.process.poll() is None, "the daemon ended in this test:\n" + shared_daemon.log_tail()
+    assert shared_daemon.pid == pid
+
+
+@pytest.fixture
+def own_daemon(request):
+    """A daemon for one test that kills or restarts it."""
+    number = next(_numbers)
+    daemon = Daemon(KIND, name="own", bridge=f"lxcu{os.getpid() % 1000}x{number % 10}",
+                    subnet=os.environ.get("LXDCORE_TEST_SUBNET_2", "10.72.9"))
+    try:
+        daemon.start().setup()
+        yield daemon
+        if daemon.process.poll() is not None:
+            daemon.start()
+        left = daemon.stop()
+        assert not left, "left on the host:\n" + "\n".join(left)
+    finally:
+        daemon.stop(remove=False)
+        daemon.destroy()
+
+
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def api(daemon):
+    return daemon.api
+
+
+@pytest.fixture
+def name(request, daemon):
+    """A fresh instance name; the instance is removed afterwards."""
+    fresh = f"ct{os.getpid() % 10000}-{next(_numbers)}"
+    yield fresh
+    remove(daemon, fresh)
+
+
+def remove(daemon, instance):
+    api = daemon.api
+    if api.get(f"/1.0/instances/{instance}").status == 200:
+        api.run("PUT", f"/1.0/instances/{instance}/state", {"action": "stop", "force": True, "timeout": 30}, ok=False)
+        api.run("DELETE", f"/1.0/instances/{instance}", ok=False)
+
+
+@pytest.fixture
+def container(daemon, name):
+    """A stopped busybox container."""
+    daemon.api.run("POST", "/1.0/instances", {"name": name, "source": {"type": "image", "alias": "bb"}})
+    return name
+
+
+@pytest.fixture
+def running(daemon, container):
+    """A running busybox container."""
+    daemon.api.run("PUT", f"/1.0/instances/{container}/state", {"action": "start"})
+    return container
+
+
+@pytest.fixture
+def canary(tmp_path):
+    """A directory that only root may read and whose contents must not change."""
+    folder = tmp_path / "canary"
+    folder.mkdir(mode=0o700)
+    (folder / "secret").write_text("canary-secret\n")
+    yield folder
+    assert sorted(p.name for p in folder.iterdir()) == ["secret"]
+    assert (folder / "secret").read_text() == "canary-secret\n"
+
+
+@pytest.fixture(scope="session")
+def trusted(shared_daemon):
+    """An API client over HTTPS with a certificate in the trust store."""
+    cert = make_certificate(shared_daemon.base, "trusted-client")
+    client = shared_daemon.https(cert)
+    client.run("POST", "/1.0/certificates", {"type": "client", "password": "sekret", "name": "trusted"})
+    return client
+
+
+@pytest.fixture(scope="session")
+def second_trusted(shared_daemon):
+    cert = make_certificate(shared_daemon.base, "second-client")
+    client = shared_daemon.https(cert)
+    client.run("POST", "/1.0/certificates", {"type": "client", "password": "sekret", "name": "second"})
+    return client
+
+
+@pytest.fixture
+def untrusted(daemon):
+    return daemon.https()
+
+
+@pytest.fixture
+def stranger(daemon, tmp_path):
+    return daemon.https(make_certificate(tmp_path, "stranger"))
