@@ -52,7 +52,9 @@ void validate_bridge_config(const std::string& name, const api::StringMap& confi
             throw Error{ErrorCode::Internal,
                         fmt::format("Invalid value for network \"{}\" option \"{}\": {}", name, key, e.what())};
         }
-        if (!known->supported)
+        const bool elsewhere =
+            (key == "bridge.mode" && value == "fan") || (key == "bridge.driver" && value != "native");
+        if (!known->supported || elsewhere)
             throw Error{ErrorCode::Unsupported,
                         fmt::format("Network option \"{}\" is not supported by this server", key)};
     }
