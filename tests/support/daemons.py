@@ -153,7 +153,15 @@ class Daemon:
         """A verb of the administrator's program."""
         return run(self.program, *args, env=self.env, **options)
 
-    def lxc(self, *args, **options):
+    def lxc(self, *args, terminal=False, **options):
+        """The stock client; `terminal` gives it a terminal as standard input, as `lxc ... edit` wants for EDITOR."""
+        if terminal:
+            ours, theirs = os.openpty()
+            try:
+                return self.lxc(*args, stdin=theirs, **options)
+            finally:
+                os.close(ours)
+                os.close(theirs)
         return run("lxc", *args, env={**self.env, **options.pop("env", {})}, **options)
 
     # -- contents -------------------------------------------------------------------------------------------------
