@@ -8,7 +8,8 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
+#include <filesystem>
+#include <memory>
 
 #include <dirent.h>
 #include <fmt/format.h>
@@ -90,6 +91,13 @@ Dir Dir::open(const std::string& absolute_path) {
     UniqueFd fd{::open(absolute_path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
     if (!fd) fail(absolute_path, "", errno);
     return Dir{std::move(fd), absolute_path};
+}
+
+Dir Dir::open_or_make(const std::string& absolute_path) {
+    std::error_code failure;
+    std::filesystem::create_directories(absolute_path, failure);
+    if (failure) fail(absolute_path, "", failure.value());
+    return open(absolute_path);
 }
 
 Dir Dir::clone() const {

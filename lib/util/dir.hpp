@@ -27,6 +27,8 @@ class Dir {
 public:
     /// Opens an absolute path that only root can write to (state directory, /proc, /sys, pool source).
     static Dir open(const std::string& absolute_path);
+    /// The same, made first (mkdir -p) if it is missing.
+    static Dir open_or_make(const std::string& absolute_path);
     explicit Dir(UniqueFd fd, std::string path) : fd_{std::move(fd)}, path_{std::move(path)} {}
 
     int fd() const noexcept { return fd_.get(); }

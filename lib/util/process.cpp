@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
 
 #include <fmt/format.h>
 
@@ -81,7 +82,8 @@ public:
         check(::posix_spawnattr_init(&attributes_), "posix_spawn");
         sigset_t none, all;
         sigemptyset(&none);
-        sigfillset(&all);
+        // Not sigfillset(): it leaves out the C library's own two, which the child would then ignore for ever.
+        std::memset(&all, 0xff, sizeof all);
         short flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
         if (new_session) flags |= POSIX_SPAWN_SETSID;
         ::posix_spawnattr_setsigmask(&attributes_, &none);

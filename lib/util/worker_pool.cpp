@@ -23,6 +23,7 @@ struct WorkerPool::Impl {
         std::list<std::thread> done;
         {
             const std::lock_guard lock{mutex};
+            if (stopping) return;
             queue.push_back(std::move(work));
             done.swap(ended);
             if (idle < queue.size() && threads.size() < max_threads) {
@@ -78,6 +79,7 @@ struct WorkerPool::Impl {
 
 WorkerPool::WorkerPool(std::size_t max_threads) : impl_{std::make_unique<Impl>(max_threads)} {}
 WorkerPool::~WorkerPool() { impl_->stop(); }
+void WorkerPool::finish() { impl_->stop(); }
 void WorkerPool::post(std::function<void()> work) { impl_->post(std::move(work)); }
 
 } // namespace lxdcore

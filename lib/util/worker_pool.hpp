@@ -12,7 +12,8 @@ class WorkerPool {
 public:
     explicit WorkerPool(std::size_t max_threads);
     ~WorkerPool();                         ///< runs what is queued, then joins
-    void post(std::function<void()> work); ///< work must not throw
+    void post(std::function<void()> work); ///< work must not throw; dropped after finish()
+    void finish();                         ///< runs what is queued, then joins; may be called again
 
 private:
     struct Impl;

@@ -48,7 +48,8 @@ void quick_check(SQLite::Database& database) {
 } // namespace
 
 int check_file(const std::filesystem::path& path, const std::vector<Migration>& migrations) {
-    if (!std::filesystem::exists(path) || std::filesystem::file_size(path) == 0) return 0;
+    const auto file = Dir::open(path.parent_path().string()).stat_if_exists(path.filename().string());
+    if (!file || file->st_size == 0) return 0;
     int version = 0;
     try {
         Connection connection{path.string(), Connection::Mode::Check};

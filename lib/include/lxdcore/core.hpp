@@ -49,8 +49,9 @@ public:
     ServerService& server() noexcept;
     OperationService& operations() noexcept;
     EventService& events() noexcept;
-    /// SQL for administrators, on "local" or "global": rows as LXD's `sql` shows them,
-    /// {"type","columns","rows","rows_affected"}. "dump" and ".schema" give text.
+    /// SQL for administrators, on "local" or "global": what LXD's /internal/sql has as metadata,
+    /// {"Results":[{"type","columns","rows","rows_affected"}…]}; for ".schema", ".dump" and ".tables" {"text": …}.
+    /// @throws Error InvalidArgument "Invalid database", "No query provided", Internal with SQLite's text
     nlohmann::json sql(const std::string& database, const std::string& query);
 
 private:

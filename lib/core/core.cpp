@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <lxdcore/core.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include "core/installed_paths.hpp"
+#include "core/state_directory.hpp"
+#include "db/sql_console.hpp"
+#include "event/event_hub.hpp"
+#include "instance/instance_manager.hpp"
+#include "operation/operation_manager.hpp"
+#include "server/server_manager.hpp"
+
+namespace lxdcore {
+
+namespace {
+
+/// Blocking work waits on the disk and on containers, not on a processor: more threads than processors, and few.
+constexpr std::size_t most_workers = 64;
+
+const char* level_name(LogLevel level) {
+    switch (level) {
+    case LogLevel::Trace:
+        return "trace";
+    case LogLevel::Debug:
+        return "debug";
+    case LogLevel::Info:
+        return "info";
+    case LogLevel::Warning:
+        return "warning";
+    case LogLevel::Error:
+        break;
+    }
+    return "error";
+}
+
+LogSink tee(LogSink sink, EventService& events) {
+    return [sink = std::move(sink), &events](const LogRecord& record) {
+        if (sink) sink(record);
+        if (events.wanted("logging")) events.logging(level_name(record.level), record.message, record.context);
+    };
+}
+
+std::unique_ptr<db::Database> open_database(const Dir& state_dir, const char* name,
+                                            const std::vector<db::Migration>& migrations) {
+    return db::Database::open(std::filesystem::path{state_dir.path()} / name, migrations);
+}
+
+} // namespace
+
+/// In the order of the layers; destroyed in reverse.
+struct Core::Impl {
+    explicit Impl(CoreOptions options)
+        : state_path{options.state_dir}, log{tee(std::move(options.log), *events)}, state{state_path},
+          helper{options.helper.empty() ? std::filesystem::path{LXDCORE_HELPER_PATH} : options.helper} {
+        if (!options.allow_empty_database) state.require_database_or_no_instances();
+        local = open_database(state.dir(), "database/local.db", db::local_migrations());
+        global = open_database(state.dir(), "database/global/db.bin", db::global_migrations());
+        build();
+        start(options.autostart);
+    }
+
+    ~Impl() { stop(); }
+
+    void build() {
+        const Dir& dir = state.dir();
+        operations = make_operation_service(*events, pool, reactor, log);
+        profiles = project::make_profile_manager(*global, *events);
+        server = server::make_server_manager(*local, *global, dir, *events, log);
+        storage = storage::make_storage_manager(*local, *global, dir, *events, log);
+        network = network::make_network_manager(*local, *global, dir, *events, reactor, log);
+        images = image::make_image_manager(*local, *global, dir, *storage, *operations, *events, helper, log);
+        instances = instance::make_instance_manager({*local, *global, dir, *storage, *network, *images, *profiles,
+                                                     *operations, *events, helper, reactor, pool, log});
+    }
+
+    void start(bool autostart) {
+        try {
+            storage->start();
+            network->start();
+            images->start();
+            instances->start();
+            if (autostart) instances->start_wanted();
+        } catch (...) {
+            stop();
+            throw;
+        }
+    }
+
+    /// Before anything is destroyed that work in progress could still use.
+    void stop() noexcept {
+        if (operations) operations->drain(std::chrono::milliseconds{0});
+        if (instances) instances->stop();
+        if (network) network->stop();
+        pool.finish();
+    }
+
+    const std::filesystem::path state_path;
+    std::unique_ptr<EventService> events = make_event_service();
+    Logger log;
+    StateDirectory state;
+    HelperProgram helper;
+    std::unique_ptr<db::Database> local, global;
+    Reactor reactor;
+    WorkerPool pool{most_workers};
+    std::unique_ptr<OperationService> operations;
+    std::unique_ptr<project::ProfileManager> profiles;
+    std::unique_ptr<ServerService> server;
+    std::unique_ptr<storage::StorageManager> storage;
+    std::unique_ptr<network::NetworkManager> network;
+    std::unique_ptr<image::ImageManager> images;
+    std::unique_ptr<instance::InstanceManager> instances;
+};
+
+Core::Core(CoreOptions options) : impl_{std::make_unique<Impl>(std::move(options))} {}
+Core::~Core() = default;
+
+const std::filesystem::path& Core::state_dir() const noexcept { return impl_->state_path; }
+InstanceService& Core::instances() noexcept { return *impl_->instances; }
+ImageService& Core::images() noexcept { return *impl_->images; }
+ProfileService& Core::profiles() noexcept { return *impl_->profiles; }
+NetworkService& Core::networks() noexcept { return *impl_->network; }
+StorageService& Core::storage() noexcept { return *impl_->storage; }
+ServerService& Core::server() noexcept { return *impl_->server; }
+OperationService& Core::operations() noexcept { return *impl_->operations; }
+EventService& Core::events() noexcept { return *impl_->events; }
+
+nlohmann::json Core::sql(const std::string& database, const std::string& query) {
+    if (database == "local") return db::run_console(*impl_->local, query);
+    if (database == "global") return db::run_console(*impl_->global, query);
+    throw Error{ErrorCode::InvalidArgument, "Invalid database"};
+}
+
+} // namespace lxdcore
