@@ -29,9 +29,9 @@ THIRD_PARTY = {
     "lxc": ["lib/instance/lxc/", "lib/helper/", "tests/"],
     "cpprest": ["lib/client/"],
     "pplx": ["lib/client/"],
-    "boost": ["daemon/http/", "lib/client/", "tests/"],
+    "boost": ["daemon/http/", "daemon/routes/", "lib/client/", "tests/"],  # routes: websockets only
     "yaml-cpp": ["lib/util/yaml", "lib/api/yaml"],
-    "openssl": ["lib/util/tls", "lib/util/hash", "lib/util/text", "daemon/http/", "tests/"],
+    "openssl": ["lib/util/tls", "lib/util/hash", "lib/util/text", "lib/util/x509", "daemon/", "tests/"],
     "SQLiteCpp": ["lib/db/sqlite/"],
     "sqlite3.h": ["lib/db/sqlite/"],
     "spdlog": ["lib/util/log", "daemon/"],
@@ -40,7 +40,7 @@ THIRD_PARTY = {
     "netlink": ["lib/system/", "lib/network/"],
     "nftables": ["lib/network/"],
     "btrfsutil.h": ["lib/storage/drivers/btrfs/"],
-    "seccomp.h": ["lib/system/", "lib/device/", "lib/helper/"],
+    "seccomp.h": ["lib/system/", "lib/device/", "lib/helper/", "lib/instance/lxc/"],
     "libudev.h": ["lib/system/", "lib/device/"],
     "CLI": ["daemon/", "client/", "examples/"],
     "pybind11": ["bindings/"],
@@ -49,6 +49,23 @@ THIRD_PARTY = {
 }
 OPENERS = {
     "lib/util/dir.cpp": "the library of confined paths itself",
+    "lib/db/sqlite/open.cpp": "SQLite opens its file by path; the directory is only root's",
+    "lib/storage/file_copy.cpp": "single names below held descriptors, O_NOFOLLOW",
+    "lib/storage/idmap_probe.cpp": "/proc of its own child",
+    # The helper has its own, as small as can be: it links nothing but libc.
+    "lib/helper/exec_child.cpp": "cwd by openat2 in the guest's root; /proc/self and cgroup files",
+    "lib/helper/file_put.cpp": "single names below a directory that guest_root resolved, O_NOFOLLOW",
+    "lib/helper/guest_process.cpp": "/proc of a process held by pidfd",
+    "lib/helper/guest_root.cpp": "openat2 in the guest's root: the helper's library of confined paths",
+    "lib/helper/guest_terminal.cpp": "openat2 in the guest's /dev",
+    "lib/helper/verb_exec.cpp": "the container's cgroup, below a held descriptor",
+    "lib/helper/verb_file.cpp": "its own root and /proc/self/fd",
+    "lib/helper/verb_mount.cpp": "its own root, /proc/self/fd, namespaces of a process held by pidfd",
+    "lib/helper/verb_unpack.cpp": "/proc of its own child",
+    "lib/helper/tree_writer.cpp": "openat2 below the tree that it unpacks into",
+    "daemon/http/listener_unix.cpp": "its socket, made in a private directory and renamed",
+    "daemon/http/spool.cpp": "O_TMPFILE in a private directory",
+    "daemon/run.cpp": "where its own program file is",
     "lib/util/dir_remove.cpp": "the library of confined paths itself",
     "lib/util/helper_program.cpp": "the installed program, named by the administrator",
 }
@@ -61,11 +78,11 @@ OPENER_FOLDERS = {
 TOUCHING = re.compile(
     r"(?<![\w>])::(?:open|open64|creat|openat|openat2|opendir|realpath|mkdir|unlink|rename|rmdir|symlink|link|truncate)\s*\("
     r"|(?<![\w.>:])(?:creat|fopen|freopen|openat|openat2|opendir|fts_open|nftw|realpath|canonicalize_file_name)\s*\("
-    r"|\bopen\s*\([^;]*\bO_[A-Z]|\bstd::[io]?fstream\b|SYS_openat2?\b"
+    r"|(?<!Dir::)\bopen\s*\([^;]*\bO_[A-Z]|\bstd::[io]?fstream\b|SYS_openat2?\b"
     r"|\b(?:std::filesystem|fs)::(?:exists|is_\w+|create_\w+|remove\w*|rename|copy\w*|canonical|weakly_canonical|"
     r"read_symlink|status|symlink_status|permissions|resize_file|(?:recursive_)?directory_iterator|directory_entry|"
     r"file_size|last_write_time|space|temp_directory_path)\b")
-SHELL = re.compile(r"(?<![\w.>:])(?:::|std::)?(?:system|popen)\s*\(|\"(?:/usr)?/bin/(?:ba|da)?sh\"|\"-c\"")
+SHELL = re.compile(r"(?<![\w.>:])(?:::|std::)?(?:system|popen)\s*\(\s*[^)\s]|\"(?:/usr)?/bin/(?:ba|da)?sh\"|\"-c\"")
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 SOURCES = {".cpp", ".hpp", ".h", ".c", ".py", ".sh"}
 SPDX = "SPDX-License-Identifier: Apache-2.0"
@@ -131,7 +148,7 @@ class Checker:
                 continue
             if not opener and TOUCHING.search(line):
                 self.report(path, number, "opens or walks a path outside util/dir.cpp (R1): " + line.strip()[:80])
-            if not path.startswith("tests/") and SHELL.search(line):
+            if path.startswith(("lib/", "daemon/", "client/")) and SHELL.search(line):
                 self.report(path, number, "starts a shell (R6): " + line.strip()[:80])
 
     def check_file(self, path: str) -> None:
