@@ -13,5 +13,9 @@ using Verb = void (*)(const nlohmann::json& request, Reply& reply);
 
 void exec_verb(const nlohmann::json& request, Reply& reply);
 void file_verb(const nlohmann::json& request, Reply& reply);
+/// Attaches a detached mount (descriptor 5) inside a running guest, whose init's pidfd is descriptor 6.
+void mount_verb(const nlohmann::json& request, Reply& reply);
+/// Detaches what is mounted on a path inside a running guest, whose init's pidfd is descriptor 5.
+void unmount_verb(const nlohmann::json& request, Reply& reply);
 
 } // namespace lxdcore::helper

@@ -141,7 +141,8 @@ void Dnsmasq::adopt(const std::vector<std::string>& argv) {
 
 bool Dnsmasq::wait_ready(Process& process, int stderr_fd) {
     const auto limit = std::chrono::steady_clock::now() + kStartLimit;
-    while (!directory_.exists("dnsmasq.pid")) { // written when all sockets are bound
+    // Written when all sockets are bound; made first, filled after.
+    while (!directory_.read_if_exists("dnsmasq.pid", 64).value_or("").ends_with('\n')) {
         if (const auto code = process.wait_for(std::chrono::milliseconds{2})) {
             const std::string reason = text::trim(read_rest(stderr_fd));
             throw Error{

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <stdexcept>
+#include <thread>
+
+#include <lxdcore/error.hpp>
+
+#include "device/device.hpp"
+#include "network/network_manager.hpp"
+#include "support/temp_dir.hpp"
+#include "util/process.hpp"
+
+using namespace lxdcore;
+using namespace lxdcore::test;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A process with users, mounts and a root of its own, as the init of an unprivileged container.
+class Guest {
+public:
+    explicit Guest(const fs::path& root) : root_{root} {
+        process_ =
+            spawn({.argv = {"unshare", "--user", "--mount", "--map-users=300000,0,65536", "--map-groups=300000,0,65536",
+                            "--setuid", "0", "--setgid", "0", "sh", "-c",
+                            "r=" + root.string() +
+                                "; mount --rbind $r $r && cd $r && mount -t tmpfs none tmp && "
+                                "mkdir -p old && pivot_root . old && exec /bin/busybox sh -c "
+                                "'umount -l /old; /bin/busybox touch /tmp/ready; exec /bin/busybox sleep 600'"}});
+        for (int i = 0; i < 500 && run({"ls", "/tmp/ready"}).find("ready") == std::string::npos; ++i)
+            std::this_thread::sleep_for(std::chrono::milliseconds{10});
+    }
+    ~Guest() {
+        process_.kill(SIGKILL);
+        process_.wait();
+    }
+    int pid() const { return process_.pid(); }
+    int pidfd() const { return process_.pidfd(); }
+    std::string run(std::vector<std::string> command) const {
+        std::vector<std::string> argv{"nsenter", "-t", std::to_string(pid()), "-U", "-m", "-r", "-S", "0",
+                                      "-G",      "0",  "/bin/busybox"};
+        argv.insert(argv.end(), command.begin(), command.end());
+        const RunResult result = lxdcore::run(argv);
+        return result.out + result.err;
+    }
+
+private:
+    fs::path root_;
+    Process process_;
+};
+
+struct World {
+    TempDir dir;
+    fs::path root = dir / "root", source = dir / "source";
+    std::string devices = (dir / "devices").string();
+    api::StringMap config;
+    api::Devices devices_map;
+    IdMap idmap{{{true, true, 300000, 0, 65536}}};
+    Logger log;
+    HelperProgram helper{std::getenv("LXDCORE_HELPER") ? std::getenv("LXDCORE_HELPER")
+                                                       : "/usr/libexec/lxdcore/lxdcore-helper"};
+
+    World() {
+        ::chmod(dir.path().c_str(), 0711);
+        for (const char* name : {"root/bin", "root/tmp", "root/etc", "root/proc", "source", "devices"})
+            fs::create_directories(dir / name);
+        fs::copy_file("/usr/bin/busybox", root / "bin/busybox");
+        write_file(source / "hello", "from the host");
+        for (const auto& entry : fs::recursive_directory_iterator(root))
+            ::lchown(entry.path().c_str(), 300000, 300000);
+        ::chown(root.c_str(), 300000, 300000);
+    }
+    device::Target target(const Guest& guest) {
+        // Disks ask neither of the two.
+        auto* none = reinterpret_cast<network::NetworkManager*>(&log);
+        auto* pool = reinterpret_cast<storage::StorageManager*>(&log);
+        return {"default",   "c1",          config, devices_map, idmap, devices,
+                guest.pid(), guest.pidfd(), *none,  *pool,       log,   &helper};
+    }
+    std::unique_ptr<device::Device> disk(const std::string& path, const api::StringMap& more = {}) {
+        api::Device config{{"type", "disk"}, {"source", source.string()}, {"path", path}};
+        config.insert(more.begin(), more.end());
+        return device::make_device("d1", config);
+    }
+};
+
+} // namespace
+
+TEST_CASE("a disk is mounted into a running guest and taken out again") {
+    World world;
+    Guest guest{world.root};
+    const auto disk = world.disk("/mnt/data");
+    disk->plug(world.target(guest), {});
+    CHECK(guest.run({"cat", "/mnt/data/hello"}) == "from the host");
+    CHECK(fs::is_empty(world.root / "mnt/data")); // only inside
+    struct stat made {};
+    REQUIRE(::stat((world.root / "mnt").c_str(), &made) == 0);
+    CHECK(made.st_uid == 300000);
+    disk->unplug(world.target(guest), {});
+    CHECK(guest.run({"ls", "/mnt/data"}).empty());
+}
+
+TEST_CASE("options of a hot-plugged disk hold") {
+    World world;
+    Guest guest{world.root};
+    SUBCASE("readonly") {
+        ::chmod(world.source.c_str(), 0777);
+        world.disk("/mnt", {{"readonly", "true"}})->plug(world.target(guest), {});
+        CHECK(guest.run({"touch", "/mnt/x"}).find("Read-only") != std::string::npos);
+    }
+    SUBCASE("shift: the host's root is root inside") {
+        world.disk("/mnt", {{"shift", "true"}})->plug(world.target(guest), {});
+        CHECK(guest.run({"stat", "-c", "%u", "/mnt/hello"}) == "0\n");
+        CHECK(guest.run({"touch", "/mnt/x"}).empty());
+        struct stat made {};
+        REQUIRE(::stat((world.source / "x").c_str(), &made) == 0);
+        CHECK(made.st_uid == 0);
+    }
+    SUBCASE("without shift the ids are foreign") {
+        world.disk("/mnt")->plug(world.target(guest), {});
+        INFO(guest.run({"touch", "/mnt/x"}));
+        CHECK_FALSE(fs::exists(world.source / "x"));
+    }
+    SUBCASE("a file") {
+        write_file(world.dir / "single", "one file");
+        const auto disk = device::make_device(
+            "d1", {{"type", "disk"}, {"source", (world.dir / "single").string()}, {"path", "/etc/single"}});
+        disk->plug(world.target(guest), {});
+        CHECK(guest.run({"cat", "/etc/single"}) == "one file");
+    }
+}
+
+TEST_CASE("links of the guest cannot lead a disk to the host") {
+    World world;
+    const fs::path canary = world.dir / "canary";
+    fs::create_directories(canary);
+    SUBCASE("an absolute link") { fs::create_symlink(canary, world.root / "mnt"); }
+    SUBCASE("a relative link") { fs::create_symlink("../../../../../../.." + canary.string(), world.root / "mnt"); }
+    SUBCASE("a link through proc") { fs::create_symlink("/proc/1/root" + canary.string(), world.root / "mnt"); }
+    Guest guest{world.root};
+    try {
+        world.disk("/mnt/data")->plug(world.target(guest), {});
+    } catch (const Error&) { // refused is as good as confined
+    }
+    CHECK(fs::is_empty(canary));
+}
