@@ -29,7 +29,7 @@ THIRD_PARTY = {
     "lxc": ["lib/instance/lxc/", "lib/helper/", "tests/"],
     "cpprest": ["lib/client/"],
     "pplx": ["lib/client/"],
-    "boost": ["daemon/http/", "daemon/routes/", "lib/client/", "tests/"],  # routes: websockets only
+    "boost": ["daemon/http/", "daemon/routes/", "daemon/admin/", "lib/client/", "tests/"],
     "yaml-cpp": ["lib/util/yaml", "lib/api/yaml"],
     "openssl": ["lib/util/tls", "lib/util/hash", "lib/util/text", "lib/util/x509", "daemon/", "tests/"],
     "SQLiteCpp": ["lib/db/sqlite/"],
@@ -65,6 +65,9 @@ OPENERS = {
     "lib/helper/tree_writer.cpp": "openat2 below the tree that it unpacks into",
     "daemon/http/listener_unix.cpp": "its socket, made in a private directory and renamed",
     "daemon/http/spool.cpp": "O_TMPFILE in a private directory",
+    "daemon/admin/api_client.cpp": "the daemon's socket",
+    "daemon/admin/init_auto.cpp": "/sys/class/net",
+    "daemon/admin/lifecycle.cpp": "whether the state directory is in use",
     "daemon/run.cpp": "where its own program file is",
     "lib/util/dir_remove.cpp": "the library of confined paths itself",
     "lib/util/helper_program.cpp": "the installed program, named by the administrator",
