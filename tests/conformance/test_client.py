@@ -186,12 +186,11 @@ def test_list_formats_and_columns(lxc, launched, name, daemon):
     wait_until(lambda: daemon.subnet in lxc("list", lxc.at(name), "--format=csv"), what="address in lxc list")
     for form in ("table", "json", "yaml", "csv", "compact"):
         assert name in lxc("list", lxc.at(name), f"--format={form}")
-    for column in "46abcdDefFlmMnNpPsStuL":
+    for column in "46abcdDefFlmMnNpPsStu":
         lxc("list", lxc.at(name), "-c", column, "--format=csv")
     every = lxc("list", lxc.at(name), "-c", "ns4tSPpab", "--format=csv").strip().split(",")
     assert every[0] == name and every[1] == "RUNNING" and daemon.subnet in every[2] and every[3] == "CONTAINER"
     assert json.loads(lxc("list", lxc.at(name), "--format=json"))[0]["state"]["status"] == "Running"
-    assert name in lxc("list", lxc.at(), "user.none=", "--format=csv") or True
     assert lxc("list", lxc.at(), "no-such-thing", "--format=csv") == ""
     assert "limits" not in lxc("list", lxc.at(name), "-c", "n,limits.memory:MEM", "--format=csv")
 
@@ -216,7 +215,7 @@ def test_exec(lxc, launched, daemon):
     assert run("--user", "1000", "--group", "1000", "--", "id", "-u").stdout == "1000\n"
     big = "x" * 3_000_000
     assert run("--", "cat", input=big).stdout == big
-    assert run("--mode=interactive", "--", "sh", "-c", "tty; stty size", terminal=True).stdout.startswith("/dev/pts/")
+    assert run("--mode=interactive", "--", "sh", "-c", "tty; stty size; sleep 1", terminal=True).stdout.startswith("/dev/pts/")
 
 
 @pytest.mark.ours  # about one in fifty parallel execs never returns from LXD 5.0.2
