@@ -123,7 +123,7 @@ void host_and_port(std::string_view value, bool wildcard) {
     }
     if (!port_text.empty()) port(port_text);
     const bool any_host = host.empty() || host == "0.0.0.0" || host == "::" || host == "*";
-    if (any_host && !wildcard) refuse("Not a specific address {}", text::quote(value));
+    if (any_host && !wildcard) refuse("Wildcard addresses aren't allowed");
     if (any_host || parse_ip(host)) return;
     const bool name = host.size() <= 253 && std::all_of(host.begin(), host.end(), [](unsigned char c) {
                           return std::isalnum(c) || c == '-' || c == '.';
