@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "project/profile_manager.hpp"
+
+#include <mutex>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <lxdcore/api/codec.hpp>
+
+#include "config/config_keys.hpp"
+#include "db/profile_repository.hpp"
+#include "db/url.hpp"
+#include "util/names.hpp"
+#include "util/text.hpp"
+
+namespace lxdcore {
+
+ProfileService::~ProfileService() = default;
+
+std::string ProfileService::etag(const api::Profile& profile) {
+    return api::etag_of(nlohmann::json::array({profile.config, profile.description, profile.devices}));
+}
+
+namespace project {
+
+namespace {
+
+using db::ProfileRepository;
+
+void drop_empty(api::StringMap& map) {
+    std::erase_if(map, [](const auto& entry) { return entry.second.empty(); });
+}
+
+/// What will be stored: empty values unset their keys.
+api::ProfilePut normalised(api::ProfilePut profile) {
+    drop_empty(profile.config);
+    for (auto& [name, device] : profile.devices)
+        drop_empty(device);
+    return profile;
+}
+
+void validate(const api::ProfilePut& profile) {
+    config::validate_instance(profile.config, true);
+    config::validate_devices(profile.devices);
+}
+
+/// LXD answers 500 to a bad value in PUT and PATCH, 400 in POST; control characters are 400 everywhere (D5).
+void validate_change(const api::ProfilePut& profile) {
+    config::check_text(profile.config);
+    for (const auto& [name, device] : profile.devices)
+        for (const auto& [key, value] : device)
+            if (names::has_control(key) || names::has_control(value))
+                throw Error{ErrorCode::InvalidArgument,
+                            fmt::format("Device {}: the value of {} holds a control character", text::quote(name),
+                                        text::quote(key))};
+    try {
+        validate(profile);
+    } catch (const Error& error) {
+        throw Error{error.code() == ErrorCode::InvalidArgument ? ErrorCode::Internal : error.code(), error.what()};
+    }
+}
+
+[[noreturn]] void throw_not_found(std::string_view context = {}) {
+    Error error{ErrorCode::NotFound, "Profile not found"};
+    if (!context.empty()) error.add_context(context);
+    throw error;
+}
+
+class Manager final : public ProfileManager {
+public:
+    Manager(db::Database& global, EventService& events) : global_{global}, events_{events} {}
+
+    void set_listener(Listener listener) override { listener_ = std::move(listener); }
+
+    std::vector<api::Profile> list(const std::string& project) const override {
+        return global_.read_value([&](db::Transaction& tx) { return ProfileRepository::list(tx, project); });
+    }
+    std::vector<std::string> names(const std::string& project) const override {
+        return global_.read_value([&](db::Transaction& tx) { return ProfileRepository::names(tx, project); });
+    }
+    api::Profile get(const std::string& project, const std::string& name) const override {
+        return require(project, name, {});
+    }
+    void create(const std::string& project, const api::ProfilesPost& profile) override;
+    void update(const std::string& project, const std::string& name, const api::ProfilePut& profile,
+                const std::string& if_match) override;
+    void patch(const std::string& project, const std::string& name, const api::ProfilePatch& patch,
+               const std::string& if_match) override;
+    void rename(const std::string& project, const std::string& name, const std::string& new_name) override;
+    void remove(const std::string& project, const std::string& name) override;
+
+private:
+    api::Profile require(const std::string& project, const std::string& name, std::string_view context) const {
+        auto profile =
+            global_.read_value([&](db::Transaction& tx) { return ProfileRepository::find(tx, project, name); });
+        if (!profile) throw_not_found(context);
+        return std::move(*profile);
+    }
+    void apply(const std::string& project, const api::Profile& before, const api::ProfilePut& next);
+    void publish(const std::string& project, const std::string& action, const std::string& name,
+                 const nlohmann::json& context = nullptr) {
+        events_.lifecycle(project, action, db::entity_url("profiles", name, project), context);
+    }
+
+    db::Database& global_;
+    EventService& events_;
+    Listener listener_;
+    std::mutex changes_; ///< one change after another, so that an ETag stays true until the commit
+};
+
+void Manager::create(const std::string& project, const api::ProfilesPost& request) {
+    names::check_profile(request.name);
+    validate(request);
+    api::ProfilesPost profile = request;
+    static_cast<api::ProfilePut&>(profile) = normalised(request);
+    const std::lock_guard lock{changes_};
+    global_.write([&](db::Transaction& tx) {
+        if (ProfileRepository::id(tx, project, profile.name))
+            throw Error{ErrorCode::Internal, fmt::format("Error inserting {} into database: The profile already exists",
+                                                         text::quote(profile.name))};
+        ProfileRepository::insert(tx, project, profile);
+    });
+    publish(project, "profile-created", profile.name);
+}
+
+void Manager::apply(const std::string& project, const api::Profile& before, const api::ProfilePut& next) {
+    validate_change(next);
+    const auto stored = normalised(next);
+    if (!before.used_by.empty() && listener_.check) listener_.check(project, before.name, stored);
+    global_.write([&](db::Transaction& tx) {
+        const auto id = ProfileRepository::id(tx, project, before.name);
+        if (!id) throw_not_found();
+        ProfileRepository::update(tx, *id, stored);
+    });
+    if (!before.used_by.empty() && listener_.changed) listener_.changed(project, before.name, before);
+    publish(project, "profile-updated", before.name);
+}
+
+void Manager::update(const std::string& project, const std::string& name, const api::ProfilePut& profile,
+                     const std::string& if_match) {
+    const std::lock_guard lock{changes_};
+    const auto before = require(project, name, fmt::format("Failed to retrieve profile {}", text::quote(name)));
+    api::check_etag(etag(before), if_match);
+    apply(project, before, profile);
+}
+
+void Manager::patch(const std::string& project, const std::string& name, const api::ProfilePatch& patch,
+                    const std::string& if_match) {
+    const std::lock_guard lock{changes_};
+    const auto before = require(project, name, fmt::format("Failed to retrieve profile={}", text::quote(name)));
+    api::check_etag(etag(before), if_match);
+    api::ProfilePut next = before;
+    if (patch.description && !patch.description->empty()) next.description = *patch.description;
+    if (patch.config)
+        for (const auto& [key, value] : *patch.config)
+            next.config[key] = value;
+    if (patch.devices)
+        for (const auto& [device, config] : *patch.devices)
+            next.devices[device] = config;
+    apply(project, before, next);
+}
+
+void Manager::rename(const std::string& project, const std::string& name, const std::string& new_name) {
+    if (name == "default") throw Error{ErrorCode::Forbidden, "The \"default\" profile cannot be renamed"};
+    names::check_profile(new_name);
+    const std::lock_guard lock{changes_};
+    global_.write([&](db::Transaction& tx) {
+        if (ProfileRepository::id(tx, project, new_name))
+            throw Error{ErrorCode::Internal, fmt::format("Name {} already in use", text::quote(new_name))};
+        const auto id = ProfileRepository::id(tx, project, name);
+        if (!id) throw_not_found();
+        ProfileRepository::rename(tx, *id, new_name);
+    });
+    publish(project, "profile-renamed", new_name, {{"old_name", name}});
+}
+
+void Manager::remove(const std::string& project, const std::string& name) {
+    if (name == "default") throw Error{ErrorCode::Forbidden, "The \"default\" profile cannot be deleted"};
+    const std::lock_guard lock{changes_};
+    global_.write([&](db::Transaction& tx) {
+        const auto profile = ProfileRepository::find(tx, project, name);
+        if (!profile) throw_not_found();
+        if (!profile->used_by.empty()) throw Error{ErrorCode::Internal, "Profile is currently in use"};
+        ProfileRepository::remove(tx, *ProfileRepository::id(tx, project, name));
+    });
+    publish(project, "profile-deleted", name);
+}
+
+} // namespace
+
+std::unique_ptr<ProfileManager> make_profile_manager(db::Database& global, EventService& events) {
+    return std::make_unique<Manager>(global, events);
+}
+
+} // namespace project
+
+} // namespace lxdcore
