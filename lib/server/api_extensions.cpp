@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <lxdcore/service/server_service.hpp>
+
+namespace lxdcore {
+
+/// In LXD's order; a name is here only when what it stands for works. Append where LXD's list has it.
+const std::vector<std::string>& ServerService::api_extensions() {
+    static const std::vector<std::string> extensions{
+        "container_host_shutdown_timeout",   // boot.host_shutdown_timeout
+        "container_stop_priority",           // boot.stop.priority
+        "container_last_used_at",            // last_used_at of instances
+        "etag",                              // ETag and If-Match
+        "patch",                             // PATCH
+        "https_allowed_credentials",         // core.https_allowed_credentials
+        "directory_manipulation",            // files: directories
+        "container_cpu_time",                // cpu in the state
+        "network",                           // /1.0/networks
+        "profile_usedby",                    // used_by of profiles
+        "certificate_update",                // PUT and PATCH of certificates
+        "container_exec_recording",          // record-output
+        "container_exec_signal_handling",    // signals to exec
+        "container_image_properties",        // image.* keys
+        "id_map",                            // security.idmap.*
+        "network_firewall_filtering",        // ipv4.firewall, ipv6.firewall
+        "network_routes",                    // ipv4.routes, ipv6.routes
+        "storage",                           // /1.0/storage-pools
+        "file_delete",                       // DELETE of files
+        "file_append",                       // X-LXD-write: append
+        "network_dhcp_expiry",               // ipv4.dhcp.expiry
+        "image_create_aliases",              // aliases at image creation
+        "entity_description",                // descriptions
+        "id_map_base",                       // security.idmap.base
+        "file_symlinks",                     // files: links
+        "resource_limits",                   // sizes in the state and pools' resources
+        "resources",                         // /1.0/resources
+        "kernel_limits",                     // limits.kernel.*
+        "console",                           // console and its log
+        "network_dhcp_gateway",              // ipv4.dhcp.gateway
+        "file_get_symlink",                  // GET of a link
+        "network_leases",                    // leases
+        "operation_description",             // description of operations
+        "event_lifecycle",                   // lifecycle events
+        "network_state",                     // state of networks
+        "network_hwaddr",                    // bridge.hwaddr
+        "network_nat_order",                 // ipv4.nat.order
+        "container_full",                    // recursion=2
+        "projects",                          // an answer for the default project
+        "network_leases_location",           // location of leases
+        "resources_cpu_socket",              // socket ids
+        "resources_gpu",                     // graphics cards
+        "resources_numa",                    // NUMA nodes
+        "kernel_features",                   // environment: kernel_features
+        "id_map_current",                    // volatile.idmap.current
+        "network_nat_address",               // ipv4.nat.address
+        "lxc_features",                      // environment: lxc_features
+        "resources_v2",                      // the second form of /1.0/resources
+        "container_exec_user_group_cwd",     // exec: user, group, cwd
+        "instances",                         // /1.0/instances
+        "image_types",                       // type of images
+        "resources_disk_sata",               // disks: rpm
+        "images_expiry",                     // expiry of images
+        "image_profiles",                    // profiles of images
+        "resources_disk_id",                 // disks: device_id
+        "instance_nic_network",              // network= of NICs
+        "firewall_driver",                   // environment: firewall
+        "resources_usb_pci",                 // USB and PCI devices
+        "resources_cpu_threads_numa",        // threads: numa_node
+        "resources_cpu_core_die",            // cores: die
+        "api_os",                            // environment: os_name, os_version
+        "resources_system",                  // system
+        "network_dns_search",                // dns.search
+        "network_state_bond_bridge",         // bridge in the state of networks
+        "usedby_consistency",                // used_by with the project
+        "resources_pci_iommu",               // PCI devices: iommu_group
+        "resources_network_usb",             // cards: usb_address
+        "resources_disk_address",            // disks: pci_address
+        "certificate_project",               // restricted, projects
+        "server_supported_storage_drivers",  // environment
+        "event_lifecycle_requestor_address", // requestor: address
+        "network_counters_errors_dropped",   // errors and drops in counters
+        "linux_sysctl",                      // linux.sysctl.*
+        "cloud_init",                        // cloud-init.*
+        "instance_get_full",                 // recursion=1 of one instance
+        "event_project",                     // project of events
+        "instance_file_head",                // HEAD of files
+        "resources_pci_vpd",                 // vital product data
+    };
+    return extensions;
+}
+
+} // namespace lxdcore
