@@ -32,14 +32,13 @@ namespace fs = std::filesystem;
 class Guest {
 public:
     explicit Guest(const fs::path& root) : root_{root} {
-        process_ =
-            spawn({.argv = {"unshare", "--user", "--mount", "--map-users=300000,0,65536", "--map-groups=300000,0,65536",
-                            "--setuid", "0", "--setgid", "0", "sh", "-c",
-                            "r=" + root.string() +
-                                "; mount --rbind $r $r && cd $r && mount -t tmpfs none tmp && "
-                                "mkdir -p old && pivot_root . old && exec /bin/busybox sh -c "
-                                "'umount -l /old; /bin/busybox touch /tmp/ready; exec /bin/busybox sleep 600'"}});
-        for (int i = 0; i < 500 && run({"ls", "/tmp/ready"}).find("ready") == std::string::npos; ++i)
+        process_ = spawn({.argv = {"unshare", "--user", "--mount", "--map-users=300000,0,65536",
+                                   "--map-groups=300000,0,65536", "--setuid", "0", "--setgid", "0", "sh", "-c",
+                                   "r=" + root.string() +
+                                       "; mount --rbind $r $r && cd $r && mount -t tmpfs none tmp && "
+                                       "mkdir -p old && pivot_root . old && exec /bin/busybox sh -c "
+                                       "'umount -l /old; echo up > /tmp/ready; exec /bin/busybox sleep 600'"}});
+        for (int i = 0; i < 500 && run({"cat", "/tmp/ready"}) != "up\n"; ++i)
             std::this_thread::sleep_for(std::chrono::milliseconds{10});
     }
     ~Guest() {
