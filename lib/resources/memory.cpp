@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
 #include <nlohmann/json.hpp>
 
 #include "resources/resources.hpp"
@@ -42,14 +44,12 @@ std::int64_t block_total() {
 Json memory() {
     const auto info = Sysfs::text("proc/meminfo");
     const auto page = field(info, "Hugepagesize");
-    const auto seen = field(info, "MemTotal");
-    const auto total = std::max(seen, block_total());
-    const auto unused =
-        field(info, "MemFree") + field(info, "Buffers") + field(info, "Cached") + field(info, "SReclaimable");
+    const auto total = std::max(field(info, "MemTotal"), block_total());
+    const auto unused = field(info, "MemFree") + field(info, "Buffers") + field(info, "Cached");
     Json result = {{"hugepages_total", field(info, "HugePages_Total") * page},
                    {"hugepages_used", (field(info, "HugePages_Total") - field(info, "HugePages_Free")) * page},
                    {"hugepages_size", page},
-                   {"used", seen - unused},
+                   {"used", total - unused},
                    {"total", total},
                    {"nodes", Json::array()}};
     for (const auto& name : Sysfs::list("sys/devices/system/node")) {
