@@ -112,6 +112,7 @@ struct Reactor::Impl {
         while (!timers.empty() && timers.begin()->first <= Clock::now() && !stopping) {
             auto timer_call = std::move(timers.begin()->second);
             timers.erase(timers.begin());
+            timer_places.erase(timer_call.token);
             running = timer_call.token;
             lock.unlock();
             timer_call.call();
@@ -147,11 +148,10 @@ struct Reactor::Impl {
             dropped_watch = std::move(it->second.ready);
             watches.erase(it);
         }
-        for (auto it = timers.begin(); it != timers.end(); ++it) {
-            if (it->second.token != token) continue;
-            dropped_timer = std::move(it->second.call);
-            timers.erase(it);
-            break;
+        if (const auto it = timer_places.find(token); it != timer_places.end()) {
+            dropped_timer = std::move(it->second->second.call);
+            timers.erase(it->second);
+            timer_places.erase(it);
         }
         if (std::this_thread::get_id() != thread.get_id()) {
             finished.wait(lock, [&] { return running != token; });
@@ -164,6 +164,7 @@ struct Reactor::Impl {
     std::condition_variable finished;
     std::unordered_map<Token, Watch> watches;
     std::multimap<Clock::time_point, Timer> timers;
+    std::unordered_map<Token, std::multimap<Clock::time_point, Timer>::iterator> timer_places;
     std::vector<std::function<void()>> posted;
     Token next = first_token;
     Token running = 0; ///< whose callback the thread is in
@@ -196,7 +197,8 @@ Reactor::Token Reactor::watch(int fd, std::uint32_t events, std::function<void(s
 Reactor::Token Reactor::after(std::chrono::milliseconds delay, std::function<void()> call) {
     const std::lock_guard lock{impl_->mutex};
     const auto token = impl_->next++;
-    impl_->timers.emplace(Clock::now() + delay, Impl::Timer{token, std::move(call)});
+    const auto place = impl_->timers.emplace(Clock::now() + delay, Impl::Timer{token, std::move(call)});
+    impl_->timer_places.emplace(token, place);
     impl_->arm_timer();
     return token;
 }
