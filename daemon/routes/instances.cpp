@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "routes/common.hpp"
+#include "routes/routes.hpp"
+
+namespace lxdcore::daemon {
+
+namespace {
+
+/// "" for /1.0/instances, which shows all.
+std::string type_of(const std::string& base) {
+    if (base == "/1.0/containers") return "container";
+    if (base == "/1.0/virtual-machines") return "virtual-machine";
+    return "";
+}
+
+nlohmann::json full(App& app, const api::Instance& instance) {
+    nlohmann::json json = instance;
+    json["state"] = app.core.instances.state({instance.project, instance.name});
+    json["backups"] = nullptr;
+    json["snapshots"] = nullptr;
+    return json;
+}
+
+std::string url_of(const std::string& base, const std::string& project, const std::string& name) {
+    return entity_url(base, name) + (project == "default" ? "" : "?project=" + percent_encode(project));
+}
+
+Response list(const Request& request, App& app) {
+    const auto filter = Filter::parse(request.query("filter"));
+    const auto base = instance_base(request);
+    const auto type = type_of(base);
+    const int recursion = request.recursion();
+    auto reply = nlohmann::json::array();
+    for (const auto& project : listed_projects(request, app)) {
+        if (recursion == 0 && filter.empty() && type.empty()) {
+            for (const auto& name : app.core.instances.names(project))
+                reply.push_back(url_of(base, project, name));
+            continue;
+        }
+        for (const auto& instance : app.core.instances.list(project)) {
+            if (!type.empty() && instance.type != type) continue;
+            nlohmann::json json = recursion == 2 ? full(app, instance) : nlohmann::json(instance);
+            if (!filter.matches(json)) continue;
+            reply.push_back(recursion == 0 ? nlohmann::json(url_of(base, project, instance.name)) : std::move(json));
+        }
+    }
+    return Response::sync(reply);
+}
+
+Response post(const Request& request, App& app) {
+    auto body = decode<api::InstancesPost>(request);
+    const auto type = type_of(instance_base(request));
+    if (body.type.empty()) body.type = type;
+    return Response::operation(app.core.instances.create(request.project(), body));
+}
+
+Response get(const Request& request, App& app) {
+    const auto instance = app.core.instances.get(instance_ref(request, app));
+    return Response::sync(request.recursion() > 0 ? full(app, instance) : nlohmann::json(instance),
+                          InstanceService::etag(instance));
+}
+
+Response put(const Request& request, App& app) {
+    return Response::operation(
+        app.core.instances.update(instance_ref(request, app), decode<api::InstancePut>(request), request.if_match()));
+}
+
+Response patch(const Request& request, App& app) {
+    app.core.instances.patch(instance_ref(request, app), decode<api::InstancePatch>(request), request.if_match());
+    return Response::empty();
+}
+
+Response rename(const Request& request, App& app) {
+    return Response::operation(
+        app.core.instances.rename(instance_ref(request, app), decode<api::InstancePost>(request)));
+}
+
+Response remove(const Request& request, App& app) {
+    return Response::operation(app.core.instances.remove(instance_ref(request, app)));
+}
+
+/// Lists of what an instance has none of here.
+Response none_of(const Request& request, App& app) {
+    app.core.instances.get(instance_ref(request, app));
+    return Response::sync(nlohmann::json::array());
+}
+
+} // namespace
+
+void add_instance_routes(Router& router) {
+    constexpr auto kProject = Permission::Project;
+    add_instance_route(router, Method::Get, "", kProject, list);
+    add_instance_route(router, Method::Post, "", kProject, post);
+    add_instance_route(router, Method::Get, "/{name}", kProject, get);
+    add_instance_route(router, Method::Put, "/{name}", kProject, put);
+    add_instance_route(router, Method::Patch, "/{name}", kProject, patch);
+    add_instance_route(router, Method::Post, "/{name}", kProject, rename);
+    add_instance_route(router, Method::Delete, "/{name}", kProject, remove);
+    add_instance_route(router, Method::Get, "/{name}/snapshots", kProject, none_of);
+    add_instance_route(router, Method::Get, "/{name}/backups", kProject, none_of);
+}
+
+} // namespace lxdcore::daemon

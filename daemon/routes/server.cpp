@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "routes/common.hpp"
+#include "routes/routes.hpp"
+
+namespace lxdcore::daemon {
+
+namespace {
+
+std::optional<Response> cached_root(const Request&, App&) { return Response::sync(nlohmann::json::array({"/1.0"})); }
+Response get_root(const Request&, App&) { return Response::sync(nlohmann::json::array({"/1.0"})); }
+
+std::optional<Response> cached_server(const Request& request, App& app) { return app.info.cached(request.identity); }
+Response get_server(const Request& request, App& app) { return app.info.fresh(request.identity); }
+
+api::StringMap config_of(const Request& request) {
+    const auto body = request.json();
+    const auto it = body.is_object() ? body.find("config") : body.end();
+    if (it == body.end() || it->is_null()) return {};
+    if (!it->is_object()) throw Error{ErrorCode::InvalidArgument, "config: expected an object"};
+    api::StringMap config;
+    for (const auto& [key, value] : it->items()) {
+        if (value.is_string())
+            config[key] = value.get<std::string>();
+        else if (value.is_null())
+            config[key] = "";
+        else if (value.is_primitive())
+            config[key] = value.dump(); // older clients send numbers and booleans bare
+        else
+            throw Error{ErrorCode::InvalidArgument, "config: expected text for " + key};
+    }
+    return config;
+}
+
+Response put_server(const Request& request, App& app) {
+    app.core.server.set(config_of(request), request.if_match());
+    return Response::empty();
+}
+
+Response patch_server(const Request& request, App& app) {
+    app.core.server.patch(config_of(request), request.if_match());
+    return Response::empty();
+}
+
+Response get_resources(const Request&, App& app) { return Response::sync(app.core.server.resources()); }
+Response get_nothing(const Request&, App&) { return Response::sync(nlohmann::json::array()); }
+
+/// What a joining member would be asked: the keys of the pools that are specific to a server.
+Response get_cluster(const Request&, App& app) {
+    auto keys = nlohmann::json::array();
+    for (const auto& pool : app.core.storage.list())
+        keys.push_back({{"entity", "storage-pool"},
+                        {"name", pool.name},
+                        {"key", "source"},
+                        {"value", ""},
+                        {"description", "\"source\" property for storage pool \"" + pool.name + "\""}});
+    return Response::sync({{"server_name", ""}, {"enabled", false}, {"member_config", keys}});
+}
+
+Response get_members(const Request&, App&) { throw HttpError{500, "Server is not clustered"}; }
+
+} // namespace
+
+void add_server_routes(Router& router) {
+    router.add_cheap(Method::Get, "/", Permission::Anybody, cached_root, get_root);
+    router.add_cheap(Method::Get, "/1.0", Permission::Anybody, cached_server, get_server);
+    router.add(Method::Put, "/1.0", Permission::Admin, put_server);
+    router.add(Method::Patch, "/1.0", Permission::Admin, patch_server);
+    router.add(Method::Get, "/1.0/resources", Permission::Trusted, get_resources);
+    router.add(Method::Get, "/1.0/warnings", Permission::Admin, get_nothing);
+    router.add(Method::Get, "/1.0/cluster", Permission::Trusted, get_cluster);
+    router.add(Method::Get, "/1.0/cluster/members", Permission::Trusted, get_members);
+}
+
+} // namespace lxdcore::daemon
