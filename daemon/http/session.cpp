@@ -23,6 +23,14 @@ private:
     Connection& connection_;
 };
 
+struct Busy {
+    explicit Busy(std::atomic<int>& count) : count_{count} { ++count_; }
+    ~Busy() { --count_; }
+    Busy(const Busy&) = delete;
+    Busy& operator=(const Busy&) = delete;
+    std::atomic<int>& count_;
+};
+
 /// Requests that may be answered while the daemon is going down.
 bool allowed_while_stopping(const Request& request) {
     return request.method == Method::Get || request.path == "/1.0" || request.path.starts_with("/1.0/operations") ||
@@ -106,6 +114,7 @@ Awaitable<bool> serve_one(HttpServer& server, Connection& connection, const Peer
         co_await connection.write(response, false);
         co_return false;
     }
+    const Busy busy{server.busy};
     SessionExchange exchange{request, server, connection};
     auto response = co_await answer_or_error(server, exchange);
     if (response.upgraded) {

@@ -16,6 +16,7 @@ struct HttpServer {
     App& app;
     const Router& router;
     Limits limits;
+    std::atomic<int> busy{0}; ///< requests being answered
 };
 
 /// Serves one connection until it ends: keep-alive, one request after the other. @p slot is held meanwhile.

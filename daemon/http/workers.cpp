@@ -58,7 +58,9 @@ struct Workers::Impl {
 
 Workers::Workers(std::size_t max) : impl_{std::make_unique<Impl>(max)} {}
 
-Workers::~Workers() {
+Workers::~Workers() { join(); }
+
+void Workers::join() {
     std::unique_lock lock{impl_->mutex};
     impl_->stopping = true;
     impl_->wake.notify_all();
@@ -72,6 +74,7 @@ std::size_t Workers::queued() const {
 
 void Workers::post(std::function<void()> work) {
     const std::lock_guard lock{impl_->mutex};
+    if (impl_->stopping) return;
     impl_->queue.push_back(std::move(work));
     if (impl_->idle >= impl_->queue.size() || impl_->count >= impl_->max) {
         impl_->wake.notify_one();

@@ -15,12 +15,14 @@ namespace lxdcore::daemon {
 class Workers {
 public:
     explicit Workers(std::size_t max);
-    ~Workers(); ///< runs what is queued, then joins
+    ~Workers(); ///< join()
     Workers(const Workers&) = delete;
     Workers& operator=(const Workers&) = delete;
 
     /// @p work must not throw.
     void post(std::function<void()> work);
+    /// Runs what is queued and ends the threads; what is posted later is dropped.
+    void join();
     /// Work that is waiting for a thread.
     std::size_t queued() const;
 

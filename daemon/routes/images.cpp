@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
+#include <openssl/crypto.h>
 
 #include "routes/common.hpp"
 #include "routes/routes.hpp"
@@ -17,14 +18,20 @@ std::string visible_project(const Request& request) {
 
 bool public_only(const Request& request) { return !Authorizer::allows(request, Permission::Project); }
 
+bool same_secret(const std::string& a, const std::string& b) {
+    return !a.empty() && a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
 /// The token operation of POST …/secret that ?secret= belongs to, if any.
 OperationPtr token_of(const Request& request, App& app, const std::string& fingerprint) {
     const auto secret = request.query("secret");
     if (secret.empty()) return nullptr;
     for (const auto& operation : app.core.operations.list(Caller{}, "")) {
-        if (!operation->knows(secret) || api::is_final(operation->status())) continue;
-        const auto json = operation->to_json(false);
+        if (api::is_final(operation->status())) continue;
+        const auto json = operation->to_json(true);
         if (json.value("class", "") != "token" || !json["resources"].is_object()) continue;
+        const auto& metadata = json["metadata"];
+        if (!metadata.is_object() || !same_secret(metadata.value("secret", ""), secret)) continue;
         const auto images = json["resources"].value("images", std::vector<std::string>{});
         for (const auto& url : images)
             if (url.starts_with(kBase + "/" + fingerprint)) return operation;

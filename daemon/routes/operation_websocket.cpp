@@ -29,18 +29,34 @@ constexpr std::size_t kMaxControlMessage = 64 * 1024;
 /// One websocket and one end of a command, while bytes move between them. On the connection's I/O thread.
 struct Pump {
     using Descriptor = asio::posix::basic_stream_descriptor<Executor>;
-    Pump(Executor on, Channel ends, App& of, Caller who)
-        : channel{std::move(ends)}, app{of}, caller{std::move(who)}, in{on}, out{on}, idle{on} {
+    Pump(Executor on, App& of, Caller who) : app{of}, caller{std::move(who)}, in{on}, out{on}, idle{on} {
         idle.expires_at(Timer::time_point::max());
+    }
+    ~Pump() {
+        for (const int fd : {in_fd, out_fd})
+            if (fd >= 0) ::close(fd);
+    }
+    Pump(const Pump&) = delete;
+    Pump& operator=(const Pump&) = delete;
+
+    void take(Channel ends) {
+        channel = std::move(ends);
+        if (channel.fd >= 0 && channel.readable) in_fd = ::fcntl(channel.fd, F_DUPFD_CLOEXEC, 3);
+        if (channel.fd >= 0 && channel.writable) out_fd = ::fcntl(channel.fd, F_DUPFD_CLOEXEC, 3);
+    }
+    void open() {
+        if (in_fd >= 0) in.assign(std::exchange(in_fd, -1));
+        if (out_fd >= 0) out.assign(std::exchange(out_fd, -1));
     }
 
     Channel channel;
     App& app;
     Caller caller;
     std::unique_ptr<WebSocket> socket;
-    Descriptor in;  ///< what we read from the command
-    Descriptor out; ///< what we write to it
-    Timer idle;     ///< cancelled when a side has ended
+    Descriptor in;               ///< what we read from the command
+    Descriptor out;              ///< what we write to it
+    int in_fd = -1, out_fd = -1; ///< copies of the channel's, until open()
+    Timer idle;                  ///< cancelled when a side has ended
     bool reader_done = false, writer_done = false;
     bool closing = false;
 
@@ -61,12 +77,6 @@ struct Pump {
     }
 };
 using PumpPtr = std::shared_ptr<Pump>;
-
-void open_descriptor(Pump::Descriptor& descriptor, int fd) {
-    const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, 3);
-    if (copy < 0) throw_errno("dup");
-    descriptor.assign(copy);
-}
 
 /// Command → client; an empty TEXT frame tells the end.
 Awaitable<void> send_output(PumpPtr pump) {
@@ -201,15 +211,14 @@ Channel connect(const Request& request, App& app) {
 Awaitable<Response> websocket(Exchange& exchange) {
     if (!exchange.wants_websocket() && !exchange.request.query("secret").empty())
         co_return Response::plain(400, "Bad Request\n");
-    auto take = [&] { return connect(exchange.request, exchange.app); };
     const Executor executor = co_await asio::this_coro::executor;
-    auto channel = co_await exchange.blocking(take);
-    const auto pump =
-        std::make_shared<Pump>(executor, std::move(channel), exchange.app, exchange.request.identity.caller);
+    const auto pump = std::make_shared<Pump>(executor, exchange.app, exchange.request.identity.caller);
+    // the descriptors are copied at once: connecting the last channel starts the command, which may end very soon
+    auto take = [&] { pump->take(connect(exchange.request, exchange.app)); };
+    co_await exchange.blocking(take);
     std::exception_ptr failure;
     try {
-        if (pump->channel.fd >= 0 && pump->channel.readable) open_descriptor(pump->in, pump->channel.fd);
-        if (pump->channel.fd >= 0 && pump->channel.writable) open_descriptor(pump->out, pump->channel.fd);
+        pump->open();
         accept_close_requests(pump, executor);
         pump->socket = co_await exchange.upgrade();
     } catch (...) {

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <functional>
+#include <iostream>
+#include <iterator>
+#include <vector>
+
+#include <lxdcore/api/codec.hpp>
+#include <lxdcore/error.hpp>
+
+#include "admin/commands.hpp"
+#include "http/url.hpp"
+
+namespace lxdcore::daemon {
+
+namespace {
+
+using nlohmann::json;
+
+/// Steps that take back what was done, run backwards unless everything went well.
+class Undo {
+public:
+    ~Undo() {
+        for (auto step = steps_.rbegin(); step != steps_.rend(); ++step) {
+            try {
+                (*step)();
+            } catch (const std::exception& error) {
+                std::cerr << "Failed to undo: " << error.what() << "\n";
+            }
+        }
+    }
+    void add(std::function<void()> step) { steps_.push_back(std::move(step)); }
+    void commit() { steps_.clear(); }
+
+private:
+    std::vector<std::function<void()>> steps_;
+};
+
+const json& list_of(const json& preseed, const char* key) {
+    static const json kEmpty = json::array();
+    if (!preseed.contains(key) || preseed[key].is_null()) return kEmpty;
+    if (!preseed[key].is_array()) throw Error{ErrorCode::InvalidArgument, std::string{key} + ": expected a list"};
+    return preseed[key];
+}
+
+std::string name_of(const json& entity, const char* kind) {
+    if (!entity.is_object() || !entity.contains("name") || !entity["name"].is_string())
+        throw Error{ErrorCode::InvalidArgument, std::string{kind} + ": name is missing"};
+    return entity["name"].get<std::string>();
+}
+
+json text_map(const json& entity, const char* key) {
+    if (!entity.contains(key) || entity[key].is_null()) return json::object();
+    return api::to_string_map(entity[key]);
+}
+
+json devices_of(const json& entity) {
+    auto devices = json::object();
+    if (!entity.contains("devices") || entity["devices"].is_null()) return devices;
+    for (const auto& [name, device] : entity["devices"].items())
+        devices[name] = api::to_string_map(device);
+    return devices;
+}
+
+class Preseed {
+public:
+    explicit Preseed(const ApiClient& client) : client_{client} {}
+
+    void apply(const json& preseed) {
+        if (!preseed.is_object()) throw Error{ErrorCode::InvalidArgument, "Preseed is not a map"};
+        apply_config(preseed);
+        for (const auto& network : list_of(preseed, "networks"))
+            apply_network(network);
+        for (const auto& pool : list_of(preseed, "storage_pools"))
+            apply_pool(pool);
+        for (const auto& profile : list_of(preseed, "profiles"))
+            apply_profile(profile);
+        undo_.commit();
+    }
+
+private:
+    void apply_config(const json& preseed) {
+        const auto wanted = text_map(preseed, "config");
+        if (wanted.empty()) return;
+        const auto old = client_.request("GET", "/1.0")["config"];
+        auto merged = old;
+        merged.update(wanted);
+        client_.request("PUT", "/1.0", {{"config", merged}});
+        undo_.add([client = client_, old] { client.request("PUT", "/1.0", {{"config", old}}); });
+    }
+
+    /// Makes the entity, or merges @p change into the one that exists.
+    void make_or_change(const std::string& collection, const std::string& name, const json& post, const json& change) {
+        const auto url = collection + "/" + percent_encode(name);
+        json old;
+        try {
+            old = client_.request("GET", url);
+        } catch (const Error& error) {
+            if (error.code() != ErrorCode::NotFound) throw;
+            client_.request("POST", collection, post);
+            undo_.add([client = client_, url] { client.request("DELETE", url); });
+            return;
+        }
+        json merged = {{"config", old.value("config", json::object())}, {"description", old.value("description", "")}};
+        if (old.contains("devices")) merged["devices"] = old["devices"];
+        const auto before = merged;
+        merged["config"].update(change["config"]);
+        if (change.contains("description")) merged["description"] = change["description"];
+        if (change.contains("devices")) merged["devices"].update(change["devices"]);
+        client_.request("PUT", url, merged);
+        undo_.add([client = client_, url, before] { client.request("PUT", url, before); });
+    }
+
+    static json change_of(const json& entity) {
+        json change = {{"config", text_map(entity, "config")}};
+        if (entity.contains("description") && entity["description"].is_string())
+            change["description"] = entity["description"];
+        return change;
+    }
+
+    void apply_network(const json& network) {
+        const auto name = name_of(network, "networks");
+        const auto change = change_of(network);
+        auto post = change;
+        post["name"] = name;
+        post["type"] = network.value("type", "");
+        make_or_change("/1.0/networks", name, post, change);
+    }
+
+    void apply_pool(const json& pool) {
+        const auto name = name_of(pool, "storage_pools");
+        const auto change = change_of(pool);
+        auto post = change;
+        post["name"] = name;
+        post["driver"] = pool.value("driver", "");
+        make_or_change("/1.0/storage-pools", name, post, change);
+    }
+
+    void apply_profile(const json& profile) {
+        const auto name = name_of(profile, "profiles");
+        auto change = change_of(profile);
+        change["devices"] = devices_of(profile);
+        auto post = change;
+        post["name"] = name;
+        make_or_change("/1.0/profiles", name, post, change);
+    }
+
+    const ApiClient& client_;
+    Undo undo_;
+};
+
+} // namespace
+
+void apply_preseed(const ApiClient& client, const json& preseed) { Preseed{client}.apply(preseed); }
+
+void init_preseed(const ApiClient& client) {
+    const std::string text{std::istreambuf_iterator<char>{std::cin}, {}};
+    try {
+        apply_preseed(client, api::parse_yaml(text));
+    } catch (Error& error) {
+        error.add_context("Failed to apply the preseed");
+        throw;
+    }
+}
+
+void init_dump(const ApiClient& client) {
+    json dump = {{"config", client.request("GET", "/1.0")["config"]}};
+    const auto pick = [](const json& entity, std::initializer_list<const char*> keys) {
+        auto picked = json::object();
+        for (const auto* key : keys)
+            picked[key] = entity.value(key, json{});
+        return picked;
+    };
+    dump["networks"] = json::array();
+    for (const auto& network : client.request("GET", "/1.0/networks?recursion=1")) {
+        if (!network.value("managed", false)) continue;
+        auto picked = pick(network, {"config", "description", "name", "type"});
+        picked["project"] = "default";
+        dump["networks"].push_back(std::move(picked));
+    }
+    dump["storage_pools"] = json::array();
+    for (const auto& pool : client.request("GET", "/1.0/storage-pools?recursion=1"))
+        dump["storage_pools"].push_back(pick(pool, {"config", "description", "name", "driver"}));
+    dump["profiles"] = json::array();
+    for (const auto& profile : client.request("GET", "/1.0/profiles?recursion=1"))
+        dump["profiles"].push_back(pick(profile, {"config", "description", "devices", "name"}));
+    dump["projects"] = json::array();
+    for (const auto& project : client.request("GET", "/1.0/projects?recursion=1"))
+        dump["projects"].push_back(pick(project, {"config", "description", "name"}));
+    std::cout << api::encode_yaml(dump) << "\n";
+}
+
+} // namespace lxdcore::daemon

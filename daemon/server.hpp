@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "app.hpp"
+#include "http/listener.hpp"
+
+namespace lxdcore::daemon {
+
+/// The running HTTP side: routes, I/O threads, listeners. Thread-safe.
+class Server {
+public:
+    struct Options {
+        std::filesystem::path state_dir;
+        Limits limits;
+        std::function<void()> stop; ///< called when a client asks the daemon to end; must return at once
+    };
+    Server(Services services, Options options, Logger log);
+    ~Server(); ///< lets answers under way finish for a moment, then closes every connection
+    Server(const Server&) = delete;
+    Server& operator=(const Server&) = delete;
+
+    App& app() noexcept { return app_; }
+    const Router& router() const noexcept { return router_; }
+    void listen_local(const UnixSocketOptions& options);
+    /// "": no listener. The old listener goes first. @throws Error; then the old address is tried again
+    void listen_network(const std::string& address);
+
+private:
+    void follow_settings();
+    std::unique_ptr<Listener> open_network(const std::string& address);
+    App app_;
+    Router router_;
+    HttpServer http_;
+    IoThreads threads_{2};
+    std::mutex mutex_; ///< guards the listeners
+    std::unique_ptr<Listener> local_, network_;
+    std::string address_;
+};
+
+} // namespace lxdcore::daemon
