@@ -9,7 +9,6 @@
 
 #include <cstdlib>
 #include <cstring>
-#include <memory>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/parser.hpp>
@@ -24,9 +23,12 @@ namespace http = boost::beast::http;
 
 namespace {
 
-struct CloseFd {
-    using pointer = int;
-    void operator()(int fd) const { ::close(fd); }
+struct FdGuard {
+    explicit FdGuard(int held) : fd{held} {}
+    ~FdGuard() { ::close(fd); }
+    FdGuard(const FdGuard&) = delete;
+    FdGuard& operator=(const FdGuard&) = delete;
+    const int fd;
 };
 
 void send_all(int fd, std::string_view text) {
@@ -37,7 +39,7 @@ void send_all(int fd, std::string_view text) {
     }
 }
 
-http::response_parser<http::string_body> receive(int fd) {
+std::string receive(int fd) {
     http::response_parser<http::string_body> parser;
     parser.body_limit(boost::none);
     std::string pending;
@@ -59,7 +61,7 @@ http::response_parser<http::string_body> receive(int fd) {
             if (ec) throw Error{ErrorCode::Internal, "bad answer: " + ec.message()};
         }
     }
-    return parser;
+    return parser.release().body();
 }
 
 } // namespace
@@ -97,17 +99,17 @@ bool ApiClient::reachable() const {
 
 nlohmann::json ApiClient::request(const std::string& method, const std::string& path, const nlohmann::json& body,
                                   std::chrono::seconds timeout) const {
-    const std::unique_ptr<int, CloseFd> fd{connect()};
+    const FdGuard guard{connect()};
+    const int fd = guard.fd;
     if (timeout.count() > 0) {
         const timeval limit{timeout.count(), 0};
-        ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+        ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     }
     const auto text = body.is_null() ? std::string{} : body.dump();
-    send_all(fd.get(), fmt::format("{} {} HTTP/1.1\r\nHost: lxd\r\nConnection: close\r\nContent-Length: {}\r\n"
-                                   "Content-Type: application/json\r\n\r\n{}",
-                                   method, path, text.size(), text));
-    const auto parser = receive(fd.get());
-    const auto reply = nlohmann::json::parse(parser.get().body(), nullptr, false);
+    send_all(fd, fmt::format("{} {} HTTP/1.1\r\nHost: lxd\r\nConnection: close\r\nContent-Length: {}\r\n"
+                             "Content-Type: application/json\r\n\r\n{}",
+                             method, path, text.size(), text));
+    const auto reply = nlohmann::json::parse(receive(fd), nullptr, false);
     if (!reply.is_object()) throw Error{ErrorCode::Internal, "bad answer from the daemon"};
     if (reply.value("type", "") != "error") return reply.value("metadata", nlohmann::json{});
     const auto error = reply.value("error", "");

@@ -53,7 +53,8 @@ std::string listen_address(const InitOptions& options) {
     constexpr int kPort = 8443;
     const auto& host = options.network_address;
     const bool v6 = host.find(':') != std::string::npos && !host.starts_with('[');
-    return fmt::format(v6 ? "[{}]:{}" : "{}:{}", host, options.network_port > 0 ? options.network_port : kPort);
+    return fmt::format("{}{}{}:{}", v6 ? "[" : "", host, v6 ? "]" : "",
+                       options.network_port > 0 ? options.network_port : kPort);
 }
 
 } // namespace

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <map>
+#include <thread>
+
+#include <nlohmann/json.hpp>
+
+#include <lxdcore/service/image_service.hpp>
+#include <lxdcore/service/instance_service.hpp>
+#include <lxdcore/service/network_service.hpp>
+#include <lxdcore/service/profile_service.hpp>
+#include <lxdcore/service/server_service.hpp>
+#include <lxdcore/service/storage_service.hpp>
+
+namespace lxdcore::test {
+
+[[noreturn]] inline void not_here() { throw Error{ErrorCode::NotFound, "Instance not found"}; }
+
+/// One instance, "c1", whose files are one file.
+class FakeInstances final : public InstanceService {
+public:
+    std::string pushed; ///< what the last push_file() read
+    std::string file = "content";
+    OperationService* operations = nullptr;
+
+    std::vector<std::string> names(const std::string&) const override { return {"c1"}; }
+    std::vector<api::Instance> list(const std::string&) const override { return {get({"default", "c1"})}; }
+    api::Instance get(const InstanceRef& ref) const override {
+        if (ref.name != "c1") not_here();
+        api::Instance instance;
+        instance.name = "c1";
+        instance.config["user.k"] = "v";
+        return instance;
+    }
+    api::InstanceState state(const InstanceRef& ref) const override {
+        get(ref);
+        return {};
+    }
+    OperationPtr create(const std::string&, const api::InstancesPost&) override {
+        return operations->start({}, [](OperationContext&) {});
+    }
+    OperationPtr update(const InstanceRef&, const api::InstancePut&, const std::string&) override { not_here(); }
+    void patch(const InstanceRef&, const api::InstancePatch&, const std::string&) override {}
+    OperationPtr rename(const InstanceRef&, const api::InstancePost&) override { not_here(); }
+    OperationPtr remove(const InstanceRef&) override { not_here(); }
+    OperationPtr change_state(const InstanceRef&, const api::InstanceStatePut&) override { not_here(); }
+    OperationPtr exec(const InstanceRef&, const api::InstanceExecPost&) override { not_here(); }
+    OperationPtr exec(const InstanceRef&, const api::InstanceExecPost&, const ExecStreams&) override { not_here(); }
+    OperationPtr console(const InstanceRef&, int, int) override { not_here(); }
+    std::string console_log(const InstanceRef&) const override { return "log"; }
+    void clear_console_log(const InstanceRef&) override {}
+    std::vector<std::string> logs(const InstanceRef&) const override { return {"lxc.log"}; }
+    int open_log(const InstanceRef&, const std::string&) const override { not_here(); }
+    void remove_log(const InstanceRef&, const std::string&) override {}
+    InstanceFile pull_file(const InstanceRef& ref, const std::string& path, bool) const override {
+        get(ref);
+        if (path == "/gone") throw Error{ErrorCode::NotFound, "No such file"};
+        InstanceFile result;
+        result.type = path == "/dir" ? "directory" : "file";
+        result.mode = 0644;
+        result.entries = {"a", "b"};
+        int ends[2];
+        if (::pipe(ends) != 0) not_here();
+        [[maybe_unused]] const auto size = ::write(ends[1], file.data(), file.size());
+        ::close(ends[1]);
+        result.fd = std::shared_ptr<int>{new int{ends[0]}, [](int* fd) {
+                                             ::close(*fd);
+                                             delete fd;
+                                         }};
+        return result;
+    }
+    void push_file(const InstanceRef&, const InstanceFilePush& push) override {
+        pushed.clear();
+        char piece[4096];
+        while (push.content_fd >= 0) {
+            const auto size = ::read(push.content_fd, piece, sizeof piece);
+            if (size <= 0) break;
+            pushed.append(piece, static_cast<std::size_t>(size));
+        }
+    }
+    void remove_file(const InstanceRef&, const std::string&) override {}
+    void start_wanted() override {}
+    void stop_all(std::chrono::seconds) override {}
+};
+
+/// Remembers what an upload wrote.
+class FakeImages final : public ImageService {
+public:
+    OperationService* operations = nullptr;
+    std::string metadata, rootfs;
+    ImageUpload upload_seen;
+    int finished = 0, abandoned = 0;
+
+    std::vector<api::Image> list(const std::string& project, bool public_only) const override {
+        std::vector<api::Image> images;
+        for (const auto& fingerprint : fingerprints(project, public_only))
+            images.emplace_back().fingerprint = fingerprint;
+        return images;
+    }
+    std::vector<std::string> fingerprints(const std::string& project, bool public_only) const override {
+        if (project != "default") return {};
+        if (public_only) return {std::string(64, 'a')};
+        return {std::string(64, 'a'), std::string(64, 'b')};
+    }
+    api::Image get(const std::string&, const std::string&, bool) const override {
+        throw Error{ErrorCode::NotFound, "Image not found"};
+    }
+    std::unique_ptr<ImageSink> upload() override;
+    OperationPtr import_files(const ImageUpload&, const std::string&, const std::string&) override { not_here(); }
+    void update(const std::string&, const std::string&, const api::ImagePut&, const std::string&) override {}
+    void patch(const std::string&, const std::string&, const api::ImagePatch&, const std::string&) override {}
+    OperationPtr remove(const std::string&, const std::string&) override { not_here(); }
+    std::vector<ExportFile> open_export(const std::string&, const std::string&, bool) override { not_here(); }
+    OperationPtr create_secret(const std::string&, const std::string&) override { not_here(); }
+    OperationPtr refresh(const std::string&, const std::string&) override { not_here(); }
+    std::vector<api::ImageAlias> aliases(const std::string&) const override { return {}; }
+    api::ImageAlias alias(const std::string&, const std::string& name, bool) const override {
+        api::ImageAlias found;
+        found.name = name;
+        return found;
+    }
+    void create_alias(const std::string&, const api::ImageAlias&) override {}
+    void update_alias(const std::string&, const std::string&, const api::ImageAliasPatch&,
+                      const std::string&) override {}
+    void rename_alias(const std::string&, const std::string&, const std::string&) override {}
+    void remove_alias(const std::string&, const std::string&) override {}
+};
+
+class FakeSink final : public ImageSink {
+public:
+    explicit FakeSink(FakeImages& images) : images_{images} { images_.metadata = images_.rootfs = ""; }
+    ~FakeSink() override {
+        if (!done_) ++images_.abandoned;
+    }
+    void write_metadata(const char* data, std::size_t size) override { images_.metadata.append(data, size); }
+    void write_rootfs(const char* data, std::size_t size) override { images_.rootfs.append(data, size); }
+    OperationPtr finish(const ImageUpload& upload) override {
+        done_ = true;
+        ++images_.finished;
+        images_.upload_seen = upload;
+        return images_.operations->start({}, [](OperationContext&) {});
+    }
+
+private:
+    FakeImages& images_;
+    bool done_ = false;
+};
+
+inline std::unique_ptr<ImageSink> FakeImages::upload() { return std::make_unique<FakeSink>(*this); }
+
+class FakeProfiles final : public ProfileService {
+public:
+    std::atomic<int> calls = 0;
+    std::vector<api::Profile> list(const std::string&) const override { return {}; }
+    std::vector<std::string> names(const std::string&) const override { return {}; }
+    api::Profile get(const std::string&, const std::string&) const override {
+        throw Error{ErrorCode::NotFound, "Profile not found"};
+    }
+    void create(const std::string&, const api::ProfilesPost&) override { ++calls; }
+    void update(const std::string&, const std::string&, const api::ProfilePut&, const std::string&) override {
+        ++calls;
+    }
+    void patch(const std::string&, const std::string&, const api::ProfilePatch&, const std::string&) override {
+        ++calls;
+    }
+    void rename(const std::string&, const std::string&, const std::string&) override { ++calls; }
+    void remove(const std::string&, const std::string&) override { ++calls; }
+};
+
+class FakeNetworks final : public NetworkService {
+public:
+    std::vector<api::Network> list(const std::string&) const override { return {}; }
+    std::vector<std::string> names(const std::string&) const override { return {}; }
+    api::Network get(const std::string&, const std::string&) const override {
+        throw Error{ErrorCode::NotFound, "Network not found"};
+    }
+    void create(const std::string&, const api::NetworksPost&) override {}
+    void update(const std::string&, const std::string&, const api::NetworkPut&, const std::string&) override {}
+    void patch(const std::string&, const std::string&, const api::NetworkPatch&, const std::string&) override {}
+    void rename(const std::string&, const std::string&, const std::string&) override {}
+    void remove(const std::string&, const std::string&) override {}
+    std::vector<api::NetworkLease> leases(const std::string&, const std::string&) const override { return {}; }
+    api::NetworkState state(const std::string&, const std::string&) const override { return {}; }
+};
+
+class FakeStorage final : public StorageService {
+public:
+    std::vector<api::StoragePool> list() const override { return {}; }
+    std::vector<std::string> names() const override { return {}; }
+    api::StoragePool get(const std::string&) const override {
+        throw Error{ErrorCode::NotFound, "Storage pool not found"};
+    }
+    void create(const api::StoragePoolsPost&) override {}
+    void update(const std::string&, const api::StoragePoolPut&, const std::string&) override {}
+    void patch(const std::string&, const api::StoragePoolPatch&, const std::string&) override {}
+    void remove(const std::string&) override {}
+    api::StoragePoolResources resources(const std::string&) const override { return {}; }
+    std::vector<api::StorageVolume> volumes(const std::string&, const std::string&, const std::string&) const override {
+        return {};
+    }
+    api::StorageVolume volume(const std::string&, const std::string&, const std::string&,
+                              const std::string&) const override {
+        throw Error{ErrorCode::NotFound, "Storage volume not found"};
+    }
+};
+
+/// Trust store and settings in memory. Certificate and key are made by the TLS tests.
+class FakeServer final : public ServerService {
+public:
+    std::map<std::string, api::Certificate> store;
+    std::string certificate_path, key_path;
+    std::string password = "right";
+    std::vector<std::function<void(const api::StringMap&)>> listeners;
+
+    api::StringMap config() const override { return {{"user.x", "1"}}; }
+    std::string get(const std::string&) const override { return ""; }
+    void set(const api::StringMap&, const std::string&) override {}
+    void patch(const api::StringMap&, const std::string&) override {}
+    std::string etag() const override { return "e"; }
+    void on_change(std::function<void(const api::StringMap&)> listener) override {
+        listeners.push_back(std::move(listener));
+    }
+    nlohmann::json environment() const override {
+        return {{"api_extensions", {"etag"}},
+                {"api_status", "stable"},
+                {"api_version", "1.0"},
+                {"public", false},
+                {"environment", {{"server", "lxd"}}}};
+    }
+    std::vector<api::Certificate> certificates() const override { return {}; }
+    api::Certificate certificate(const std::string& fingerprint) const override {
+        const auto it = store.find(fingerprint);
+        if (it == store.end()) throw Error{ErrorCode::NotFound, "Certificate not found"};
+        return it->second;
+    }
+    api::Certificate add_certificate(const api::CertificatePut& certificate) override {
+        api::Certificate added;
+        static_cast<api::CertificatePut&>(added) = certificate;
+        added.fingerprint = std::string(64, 'c');
+        store[added.fingerprint] = added;
+        return added;
+    }
+    void update_certificate(const std::string&, const api::CertificatePut&, const std::string&) override {}
+    void remove_certificate(const std::string& fingerprint) override { store.erase(fingerprint); }
+    std::optional<api::Certificate> trusted(const std::string& fingerprint) const override {
+        const auto it = store.find(fingerprint);
+        return it == store.end() ? std::nullopt : std::optional{it->second};
+    }
+    bool check_trust_password(const std::string& given) override { return given == password; }
+    std::string server_certificate_path() const override { return certificate_path; }
+    std::string server_key_path() const override { return key_path; }
+    std::vector<api::Project> projects() const override {
+        api::Project project;
+        project.name = "default";
+        return {project};
+    }
+    api::Project project(const std::string& name) const override {
+        if (name != "default") throw Error{ErrorCode::NotFound, "Project not found"};
+        return projects().front();
+    }
+    nlohmann::json resources() const override { return nlohmann::json::object(); }
+};
+
+} // namespace lxdcore::test
