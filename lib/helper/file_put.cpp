@@ -65,7 +65,7 @@ void put_content(const GuestRoot& root, const FileRequest& request, int data, Wa
     own(fd.get(), "", AT_EMPTY_PATH, request);
     copy_content(data, fd.get(), request.path, dog);
     // Last: writing takes away set-user-id bits.
-    if (::fchmod(fd.get(), request.mode.value_or(kFileMode) & 07777) != 0)
+    if (::fchmod(fd.get(), request.mode.value_or(kFileMode) & 0777) != 0)
         throw_file_error("chmod", request.path, errno);
 }
 
@@ -77,7 +77,7 @@ void put_directory(const GuestRoot& root, const FileRequest& request) {
         ::openat(entry.parent.get(), entry.name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)};
     if (!made) throw_file_error("mkdir", request.path, errno);
     own(made.get(), "", AT_EMPTY_PATH, request);
-    if (::fchmod(made.get(), request.mode.value_or(kDirMode) & 07777) != 0)
+    if (::fchmod(made.get(), request.mode.value_or(kDirMode) & 0777) != 0)
         throw_file_error("chmod", request.path, errno);
 }
 
