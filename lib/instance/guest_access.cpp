@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <thread>
 
 #include "instance/guest_console.hpp"
 #include "instance/guest_exec.hpp"
@@ -32,6 +33,16 @@ public:
             session->kill();
     }
 
+    /// Waits a moment for what was killed: it refers to the services below.
+    void wait_until_gone() {
+        const auto gone = [&] {
+            auto list = list_.lock();
+            return std::all_of(list->begin(), list->end(), [](const auto& weak) { return weak.expired(); });
+        };
+        for (int i = 0; i < 300 && !gone(); ++i)
+            std::this_thread::sleep_for(std::chrono::milliseconds{10});
+    }
+
 private:
     Locked<std::vector<std::weak_ptr<Session>>> list_;
 };
@@ -42,6 +53,8 @@ public:
     ~GuestAccessImpl() override {
         exec_.kill([](const auto&) { return true; });
         consoles_.kill([](const auto&) { return true; });
+        exec_.wait_until_gone();
+        consoles_.wait_until_gone();
     }
 
     OperationPtr exec(const RunningGuest& guest, const api::InstanceExecPost& request) override {

@@ -65,7 +65,8 @@ void ConsoleSession::add_channels() {
     data.readable = data.writable = true;
     data.on_close = posted(&ConsoleSession::detached);
     data.close_request = close_data_ = std::make_shared<std::function<void()>>();
-    operation_->add_channel("0", std::move(data), posted(&ConsoleSession::attach));
+    auto fds = nlohmann::json::object();
+    fds["0"] = operation_->add_channel("0", std::move(data), posted(&ConsoleSession::attach));
     Channel control;
     control.on_message = [weak = weak_from_this()](const nlohmann::json& message) {
         const auto self = weak.lock();
@@ -80,7 +81,8 @@ void ConsoleSession::add_channels() {
     };
     control.on_close = posted(&ConsoleSession::detached);
     control.close_request = close_control_ = std::make_shared<std::function<void()>>();
-    operation_->add_channel("control", std::move(control), [] {});
+    fds["control"] = operation_->add_channel("control", std::move(control), [] {});
+    operation_->context().update_metadata({{"fds", std::move(fds)}});
 }
 
 void ConsoleSession::attach() {

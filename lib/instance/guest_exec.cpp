@@ -93,14 +93,18 @@ void ExecSession::adopt(Started started) {
         control_token_ =
             reactor.watch(control_.get(), EPOLLIN, [self = shared_from_this()](auto) { self->on_control(); });
     for (auto& [name, pipe] : pipes_) {
-        auto relay = std::make_unique<Relay>(reactor, std::move(pipe), std::move(sockets_[name]),
-                                             request_.wait_for_websocket ? 0 : kRecordLimit, [weak = weak_from_this()] {
-                                                 if (const auto self = weak.lock()) self->finish_when_drained();
-                                             });
-        relay->start();
-        relays_[name] = std::move(relay);
+        relays_[name] = std::make_unique<Relay>(reactor, std::move(pipe), std::move(sockets_[name]),
+                                                request_.wait_for_websocket ? 0 : kRecordLimit, drained());
+        relays_[name]->start();
     }
     pipes_.clear();
+}
+
+/// Posted, because the relay that calls it may be destroyed by what it leads to.
+std::function<void()> ExecSession::drained() {
+    return [weak = weak_from_this()] {
+        if (const auto self = weak.lock()) self->services_.reactor.post([self] { self->finish_when_drained(); });
+    };
 }
 
 void ExecSession::on_reply() {
@@ -145,13 +149,10 @@ void ExecSession::on_control() {
     if (received == 0 || (received < 0 && errno != EAGAIN && errno != EINTR)) return cancel(control_token_);
     if (!master || terminal_ || sockets_.count("0") == 0) return;
     terminal_ = std::move(master);
-    auto drained = [weak = weak_from_this()] {
-        if (const auto self = weak.lock()) self->finish_when_drained();
-    };
     relays_["in"] = std::make_unique<Relay>(services_.reactor, duplicate(sockets_["0"].get()),
                                             duplicate(terminal_.get()), 0, [] {});
     relays_["0"] =
-        std::make_unique<Relay>(services_.reactor, duplicate(terminal_.get()), std::move(sockets_["0"]), 0, drained);
+        std::make_unique<Relay>(services_.reactor, duplicate(terminal_.get()), std::move(sockets_["0"]), 0, drained());
     for (const auto* name : {"in", "0"})
         relays_[name]->start();
 }

@@ -47,6 +47,7 @@ private:
     void connected(const std::string& name);
     void launch();
     void adopt(Started started);
+    std::function<void()> drained();
     void on_reply();
     void on_line(const std::string& line);
     void on_control();
@@ -71,7 +72,8 @@ private:
     std::map<std::string, UniqueFd> pipes_;       ///< our ends of the command's output, until a relay takes them
     std::map<std::string, std::unique_ptr<Relay>> relays_;
     std::map<std::string, std::shared_ptr<std::function<void()>>> close_requests_;
-    std::set<std::string> awaited_, open_; ///< channels to be connected; connected and not gone
+    std::set<std::string> awaited_, open_;   ///< channels to be connected; connected and not gone
+    std::map<std::string, std::string> fds_; ///< the channels' secrets
     nlohmann::json result_ = nlohmann::json::object();
     std::string failure_;
     UniqueFd terminal_, control_;

@@ -88,8 +88,10 @@ void ExecSession::add_channels() {
         add_output_channel("2", 2);
     }
     add_control_channel();
-    operation_->context().update_metadata(
-        {{"command", request_.command}, {"environment", request_.environment}, {"interactive", request_.interactive}});
+    operation_->context().update_metadata({{"fds", fds_},
+                                           {"command", request_.command},
+                                           {"environment", request_.environment},
+                                           {"interactive", request_.interactive}});
 }
 
 void ExecSession::add_input_channel() {
@@ -111,7 +113,7 @@ void ExecSession::add_input_channel() {
     channel.on_close = close;
     channel.close_request = close_requests_["0"] = std::make_shared<std::function<void()>>();
     awaited_.insert("0");
-    operation_->add_channel("0", std::move(channel), [weak = weak_from_this()] {
+    fds_["0"] = operation_->add_channel("0", std::move(channel), [weak = weak_from_this()] {
         if (const auto self = weak.lock()) self->connected("0");
     });
 }
@@ -138,7 +140,7 @@ void ExecSession::add_output_channel(const std::string& name, int number) {
     };
     channel.close_request = close_requests_[name] = std::make_shared<std::function<void()>>();
     awaited_.insert(name);
-    operation_->add_channel(name, std::move(channel), [weak = weak_from_this(), name] {
+    fds_[name] = operation_->add_channel(name, std::move(channel), [weak = weak_from_this(), name] {
         if (const auto self = weak.lock()) self->connected(name);
     });
 }
@@ -163,7 +165,7 @@ void ExecSession::add_terminal_channel() {
     };
     channel.close_request = close_requests_["0"] = std::make_shared<std::function<void()>>();
     awaited_.insert("0");
-    operation_->add_channel("0", std::move(channel), [weak = weak_from_this()] {
+    fds_["0"] = operation_->add_channel("0", std::move(channel), [weak = weak_from_this()] {
         if (const auto self = weak.lock()) self->connected("0");
     });
 }
@@ -189,7 +191,7 @@ void ExecSession::add_control_channel() {
         });
     };
     channel.close_request = close_requests_["control"] = std::make_shared<std::function<void()>>();
-    operation_->add_channel("control", std::move(channel), [] {});
+    fds_["control"] = operation_->add_channel("control", std::move(channel), [] {});
 }
 
 void ExecSession::record_output() {
