@@ -26,6 +26,7 @@ constexpr std::pair<std::string_view, helper::Verb> kVerbs[] = {
     {"file", helper::file_verb},
     {"mount", helper::mount_verb},
     {"unmount", helper::unmount_verb},
+    {"unpack", helper::unpack_verb},
 };
 
 std::string read_request() {

@@ -85,15 +85,18 @@ ErrorCode code_from_name(const std::string& name) {
 }
 
 /// The first line, or what came before the end of the pipe.
-std::string read_line(int fd, std::chrono::steady_clock::time_point deadline, const std::string& verb) {
+std::string read_line(int fd, std::chrono::steady_clock::time_point deadline, const std::string& verb,
+                      const std::function<void()>& keep_on) {
     std::string line;
     std::array<char, 4096> buffer;
     while (line.find('\n') == std::string::npos) {
         const auto left =
             std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
         if (left <= 0) throw Error{ErrorCode::Internal, fmt::format("helper {}: timed out", verb)};
+        if (keep_on) keep_on();
         pollfd poll{fd, POLLIN, 0};
-        const int ready = ::poll(&poll, 1, static_cast<int>(std::min<std::int64_t>(left, 1'000'000'000)));
+        const int ready =
+            ::poll(&poll, 1, static_cast<int>(std::min<std::int64_t>(left, keep_on ? 200 : 1'000'000'000)));
         if (ready < 0 && errno != EINTR) throw_errno("poll");
         if (ready <= 0) continue;
         const auto got = ::read(fd, buffer.data(), buffer.size());
@@ -128,11 +131,11 @@ HelperProgram::Running HelperProgram::start(const std::string& verb, const nlohm
 }
 
 nlohmann::json HelperProgram::call(const std::string& verb, const nlohmann::json& request,
-                                   const std::vector<std::pair<int, int>>& fds,
-                                   std::chrono::milliseconds timeout) const {
+                                   const std::vector<std::pair<int, int>>& fds, std::chrono::milliseconds timeout,
+                                   const std::function<void()>& keep_on) const {
     const auto deadline = std::chrono::steady_clock::now() + timeout;
     auto running = start(verb, request, fds);
-    const auto line = read_line(running.reply.get(), deadline, verb);
+    const auto line = read_line(running.reply.get(), deadline, verb, keep_on);
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     const auto code = running.process.wait_for(std::max(left, std::chrono::milliseconds{0}));
     if (!code) throw Error{ErrorCode::Internal, fmt::format("helper {}: timed out", verb)};

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,10 +32,12 @@ public:
     Running start(const std::string& verb, const nlohmann::json& request,
                   const std::vector<std::pair<int, int>>& fds = {}, bool new_session = false) const;
     /// Runs to the end and gives the first reply line. A reply {"ok":false} becomes the Error it names; death, garbage
-    /// or the timeout become Error Internal.
+    /// or the timeout become Error Internal. @p keep_on is asked several times a second; what it throws, ends the
+    /// helper and the call.
     nlohmann::json call(const std::string& verb, const nlohmann::json& request,
                         const std::vector<std::pair<int, int>>& fds = {},
-                        std::chrono::milliseconds timeout = std::chrono::seconds{60}) const;
+                        std::chrono::milliseconds timeout = std::chrono::seconds{60},
+                        const std::function<void()>& keep_on = {}) const;
 
 private:
     UniqueFd image_;

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "helper/unpack_tar.hpp"
+
+#include <algorithm>
+#include <clocale>
+#include <cstring>
+#include <memory>
+#include <optional>
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <lxdcore/error.hpp>
+
+#include "helper/library.hpp"
+#include "helper/tree_writer.hpp"
+
+namespace lxdcore::helper {
+
+struct TarReader::Api : Library {
+    Api() : Library{"libarchive.so.13"} {}
+    LXDCORE_SYMBOL(archive_read_new);
+    LXDCORE_SYMBOL(archive_read_free);
+    LXDCORE_SYMBOL(archive_read_support_format_tar);
+    LXDCORE_SYMBOL(archive_read_support_filter_gzip);
+    LXDCORE_SYMBOL(archive_read_support_filter_bzip2);
+    LXDCORE_SYMBOL(archive_read_support_filter_xz);
+    LXDCORE_SYMBOL(archive_read_support_filter_lzma);
+    LXDCORE_SYMBOL(archive_read_support_filter_zstd);
+    LXDCORE_SYMBOL(archive_read_open_fd);
+    LXDCORE_SYMBOL(archive_read_next_header);
+    LXDCORE_SYMBOL(archive_read_data_block);
+    LXDCORE_SYMBOL(archive_error_string);
+    LXDCORE_SYMBOL(archive_entry_pathname);
+    LXDCORE_SYMBOL(archive_entry_symlink);
+    LXDCORE_SYMBOL(archive_entry_hardlink);
+    LXDCORE_SYMBOL(archive_entry_filetype);
+    LXDCORE_SYMBOL(archive_entry_perm);
+    LXDCORE_SYMBOL(archive_entry_uid);
+    LXDCORE_SYMBOL(archive_entry_gid);
+    LXDCORE_SYMBOL(archive_entry_size);
+    LXDCORE_SYMBOL(archive_entry_mtime);
+    LXDCORE_SYMBOL(archive_entry_mtime_nsec);
+    LXDCORE_SYMBOL(archive_entry_rdev);
+    LXDCORE_SYMBOL(archive_entry_xattr_reset);
+    LXDCORE_SYMBOL(archive_entry_xattr_next);
+    LXDCORE_SYMBOL(archive_entry_acl_reset);
+    LXDCORE_SYMBOL(archive_entry_acl_next);
+};
+
+namespace {
+
+constexpr std::int64_t kMaxMetadata = 1 << 20;
+
+/// POSIX ACLs in the kernel's form: version 2, then entries of tag, permissions and id.
+class AclText {
+public:
+    void add(int tag, int permset, int id) {
+        static constexpr std::pair<int, std::uint16_t> tags[] = {
+            {ARCHIVE_ENTRY_ACL_USER_OBJ, 0x01}, {ARCHIVE_ENTRY_ACL_USER, 0x02}, {ARCHIVE_ENTRY_ACL_GROUP_OBJ, 0x04},
+            {ARCHIVE_ENTRY_ACL_GROUP, 0x08},    {ARCHIVE_ENTRY_ACL_MASK, 0x10}, {ARCHIVE_ENTRY_ACL_OTHER, 0x20}};
+        for (const auto& [theirs, ours] : tags) {
+            if (theirs != tag) continue;
+            const bool named = ours == 0x02 || ours == 0x08;
+            entries_.push_back(
+                {ours, static_cast<std::uint16_t>(permset & 7), named ? static_cast<std::uint32_t>(id) : 0xffffffffu});
+        }
+    }
+    std::string bytes() {
+        std::stable_sort(entries_.begin(), entries_.end(), [](const Item& a, const Item& b) { return a.tag < b.tag; });
+        std::string result("\x02\0\0\0", 4);
+        for (const auto& item : entries_) {
+            char raw[8];
+            std::memcpy(raw, &item.tag, 2);
+            std::memcpy(raw + 2, &item.perm, 2);
+            std::memcpy(raw + 4, &item.id, 4);
+            result.append(raw, sizeof raw);
+        }
+        return result;
+    }
+    bool extended() const { return entries_.size() > 3; }
+    bool empty() const { return entries_.empty(); }
+
+private:
+    struct Item {
+        std::uint16_t tag, perm;
+        std::uint32_t id;
+    };
+    std::vector<Item> entries_;
+};
+
+bool wanted_xattr(std::string_view name) { return name == "security.capability" || name.starts_with("user."); }
+
+bool is_image_part(const std::string& path) {
+    return path == "metadata.yaml" || path == "templates" || path.starts_with("templates/") || path == "rootfs" ||
+           path.starts_with("rootfs/");
+}
+
+} // namespace
+
+namespace {
+
+/// One pass over one archive.
+template <typename Api>
+class Pass {
+public:
+    Pass(Api& api, archive* handle, int target, bool image, const UnpackLimits& limits)
+        : api_{api}, handle_{handle}, image_{image}, limits_{limits} {
+        if (target >= 0) writer_.emplace(target);
+    }
+
+    ArchiveSummary run() {
+        archive_entry* entry = nullptr;
+        for (;;) {
+            const int result = api_.archive_read_next_header(handle_, &entry);
+            if (result == ARCHIVE_EOF) break;
+            if (result < ARCHIVE_WARN) broken();
+            if (++summary_.entries > limits_.entries)
+                throw Error{ErrorCode::TooLarge, "The image has too many entries"};
+            one(entry);
+        }
+        if (writer_) writer_->finish();
+        return std::move(summary_);
+    }
+
+private:
+    [[noreturn]] void broken() {
+        const char* text = api_.archive_error_string(handle_);
+        throw Error{ErrorCode::InvalidArgument, std::string{"Damaged image: "} + (text ? text : "unreadable archive")};
+    }
+
+    void one(archive_entry* entry) {
+        const char* name = api_.archive_entry_pathname(entry);
+        if (!name) throw Error{ErrorCode::InvalidArgument, "Image entry has no readable name"};
+        const auto path = TreeWriter::normalise(name);
+        if (image_ && !is_image_part(path)) return skip();
+        summary_.has_rootfs |= path == "rootfs" || path.starts_with("rootfs/");
+        if (const char* link = api_.archive_entry_hardlink(entry)) {
+            const auto existing = TreeWriter::normalise(link);
+            if (image_ && (!is_image_part(existing) || path == "metadata.yaml"))
+                throw Error{ErrorCode::InvalidArgument, "Image entry " + path + " links to what is not in the image"};
+            if (writer_) writer_->hardlink(path, existing);
+            return;
+        }
+        const auto type = api_.archive_entry_filetype(entry);
+        if (image_) check_type(path, type);
+        if (type == AE_IFREG) return file(entry, path);
+        if (type == AE_IFCHR && api_.archive_entry_rdev(entry) == 0)
+            throw Error{ErrorCode::InvalidArgument, "Image entry " + path + " is a whiteout"};
+        if (!writer_ || path.empty()) return;
+        const auto attributes = attributes_of(entry, path);
+        if (type == AE_IFDIR) writer_->directory(path, attributes);
+        if (type == AE_IFIFO) writer_->fifo(path, attributes);
+        if (type == AE_IFLNK) {
+            const char* target = api_.archive_entry_symlink(entry);
+            writer_->symlink(path, target ? target : "", attributes);
+        }
+        // Device nodes are left out: an unprivileged instance could not use them.
+    }
+
+    /// R2: names that the daemon opens later are what they seem.
+    static void check_type(const std::string& path, mode_t type) {
+        if (path == "metadata.yaml" && type != AE_IFREG)
+            throw Error{ErrorCode::InvalidArgument, "metadata.yaml of the image is no regular file"};
+        if ((path == "rootfs" || path == "templates") && type != AE_IFDIR)
+            throw Error{ErrorCode::InvalidArgument, path + " of the image is no directory"};
+        if (path.starts_with("templates/") && type != AE_IFREG && type != AE_IFDIR)
+            throw Error{ErrorCode::InvalidArgument, "Template " + path + " of the image is no regular file"};
+    }
+
+    EntryAttributes attributes_of(archive_entry* entry, const std::string& path) {
+        EntryAttributes result{
+            .uid = api_.archive_entry_uid(entry),
+            .gid = api_.archive_entry_gid(entry),
+            .mode = api_.archive_entry_perm(entry),
+            .mtime = {.tv_sec = api_.archive_entry_mtime(entry), .tv_nsec = api_.archive_entry_mtime_nsec(entry)}};
+        for (const auto id : {result.uid, result.gid})
+            if (id < 0 || id >= limits_.ids)
+                throw Error{ErrorCode::InvalidArgument, "Image entry " + path + " has an owner out of range"};
+        result.mtime.tv_nsec = std::clamp(result.mtime.tv_nsec, 0L, 999'999'999L);
+        api_.archive_entry_xattr_reset(entry);
+        const char* name = nullptr;
+        const void* value = nullptr;
+        std::size_t size = 0;
+        while (api_.archive_entry_xattr_next(entry, &name, &value, &size) == ARCHIVE_OK)
+            if (name && wanted_xattr(name))
+                result.xattrs.emplace_back(name, std::string{static_cast<const char*>(value), size});
+        add_acl(entry, ARCHIVE_ENTRY_ACL_TYPE_ACCESS, "system.posix_acl_access", result);
+        add_acl(entry, ARCHIVE_ENTRY_ACL_TYPE_DEFAULT, "system.posix_acl_default", result);
+        return result;
+    }
+
+    void add_acl(archive_entry* entry, int kind, const char* xattr, EntryAttributes& attributes) {
+        AclText acl;
+        api_.archive_entry_acl_reset(entry, kind);
+        int type = 0, permset = 0, tag = 0, id = 0;
+        const char* who = nullptr;
+        while (api_.archive_entry_acl_next(entry, kind, &type, &permset, &tag, &id, &who) == ARCHIVE_OK)
+            acl.add(tag, permset, id);
+        const bool wanted = kind == ARCHIVE_ENTRY_ACL_TYPE_DEFAULT ? !acl.empty() : acl.extended();
+        if (wanted) attributes.xattrs.emplace_back(xattr, acl.bytes());
+    }
+
+    void file(archive_entry* entry, const std::string& path) {
+        const bool metadata = image_ && path == "metadata.yaml";
+        if (metadata && summary_.has_metadata)
+            throw Error{ErrorCode::InvalidArgument, "The image has two files metadata.yaml"};
+        const auto size = api_.archive_entry_size(entry);
+        if (metadata && size > kMaxMetadata)
+            throw Error{ErrorCode::InvalidArgument, "metadata.yaml of the image is larger than 1 MiB"};
+        UniqueFd out;
+        if (writer_) out = writer_->file(path);
+        content(out.get(), path, metadata ? &summary_.metadata : nullptr);
+        summary_.has_metadata |= metadata;
+        if (!writer_) return;
+        if (::ftruncate(out.get(), size) != 0) throw_errno("unpack " + path);
+        writer_->finish_file(out.get(), path, attributes_of(entry, path));
+    }
+    void skip() { content(-1, "", nullptr); }
+
+    void content(int out, const std::string& path, std::string* copy) {
+        for (;;) {
+            const void* data = nullptr;
+            std::size_t size = 0;
+            la_int64_t offset = 0;
+            const int result = api_.archive_read_data_block(handle_, &data, &size, &offset);
+            if (result == ARCHIVE_EOF) return;
+            if (result < ARCHIVE_WARN) broken();
+            summary_.bytes += static_cast<std::int64_t>(size);
+            if (summary_.bytes > limits_.bytes) throw Error{ErrorCode::TooLarge, "The unpacked image is too large"};
+            if (copy) copy->append(static_cast<const char*>(data), size);
+            for (std::size_t done = 0; out >= 0 && done < size;) {
+                const auto n = ::pwrite(out, static_cast<const char*>(data) + done, size - done,
+                                        offset + static_cast<off_t>(done));
+                if (n < 0 && errno == EINTR) continue;
+                if (n < 0) throw_errno("unpack " + path);
+                done += static_cast<std::size_t>(n);
+            }
+        }
+    }
+
+    Api& api_;
+    archive* handle_;
+    bool image_;
+    UnpackLimits limits_;
+    std::optional<TreeWriter> writer_;
+    ArchiveSummary summary_;
+};
+
+} // namespace
+
+TarReader::TarReader() : api_{new Api} {
+    std::setlocale(LC_CTYPE, "C.UTF-8"); // names are UTF-8, whatever the environment says
+}
+TarReader::~TarReader() { delete api_; }
+
+ArchiveSummary TarReader::read(int archive_fd, int target, bool image, const UnpackLimits& limits) {
+    struct stat status {};
+    if (::fstat(archive_fd, &status) != 0) throw_errno("image file");
+    auto bounded = limits;
+    bounded.bytes = std::min(limits.bytes, std::max(limits.floor, limits.ratio * std::max<off_t>(status.st_size, 1)));
+    const std::unique_ptr<archive, decltype(&::archive_read_free)> handle{api_->archive_read_new(),
+                                                                          api_->archive_read_free};
+    // The filters that libarchive has built in; others would start programs.
+    api_->archive_read_support_format_tar(handle.get());
+    api_->archive_read_support_filter_gzip(handle.get());
+    api_->archive_read_support_filter_bzip2(handle.get());
+    api_->archive_read_support_filter_xz(handle.get());
+    api_->archive_read_support_filter_lzma(handle.get());
+    api_->archive_read_support_filter_zstd(handle.get());
+    if (::lseek(archive_fd, 0, SEEK_SET) != 0) throw_errno("image file");
+    if (api_->archive_read_open_fd(handle.get(), archive_fd, 256 * 1024) != ARCHIVE_OK)
+        throw Error{ErrorCode::InvalidArgument, "Damaged image: unreadable archive"};
+    return Pass<Api>{*api_, handle.get(), target, image, bounded}.run();
+}
+
+} // namespace lxdcore::helper

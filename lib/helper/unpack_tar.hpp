@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace lxdcore::helper {
+
+/// Bounds on what an archive may become (R53, R55).
+struct UnpackLimits {
+    std::int64_t bytes = 0;   ///< of content, all entries together
+    std::int64_t entries = 0; ///< number of them
+    std::int64_t ratio = 0;   ///< content to archive size, above the floor
+    std::int64_t floor = 0;   ///< content below this is never a bomb
+    std::int64_t ids = 65536; ///< uids and gids are below this
+};
+
+struct ArchiveSummary {
+    std::string metadata; ///< content of metadata.yaml, "" if there is none
+    bool has_metadata = false, has_rootfs = false;
+    std::int64_t bytes = 0, entries = 0;
+};
+
+/// libarchive, loaded once in the process that is to be caged, before it loses the filesystem.
+class TarReader {
+public:
+    TarReader();
+    ~TarReader();
+    /// Reads @p archive to its end. @p target: where entries are made, -1 to look only. @p image: the archive is an
+    /// image (metadata.yaml, templates/, rootfs/; other names are left out), not a root filesystem.
+    ArchiveSummary read(int archive, int target, bool image, const UnpackLimits& limits);
+
+private:
+    struct Api;
+    Api* api_;
+};
+
+} // namespace lxdcore::helper

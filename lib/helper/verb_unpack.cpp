@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+// The cage (R3): a child with its own user, mount, pid, network, ipc and uts namespaces, limits, and nothing but the
+// archive and the target directory. The target comes as an id-mapped mount, so that files get the ids that the archive
+// says although the child is nobody on the host.
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdint>
+#include <cstring>
+#include <exception>
+#include <optional>
+#include <string>
+
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/mount.h>
+#include <nlohmann/json.hpp>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <lxdcore/error.hpp>
+
+#include "helper/reply.hpp"
+#include "helper/unpack_tar.hpp"
+#include "helper/verbs.hpp"
+#include "util/unique_fd.hpp"
+
+namespace lxdcore::helper {
+
+namespace {
+
+constexpr int kArchive = 5;
+constexpr int kTarget = 6;
+constexpr int kOnlyLook = -1;
+
+struct Cage {
+    std::int64_t host_id = 0, ids = 0, seconds = 0;
+    bool squashfs = false, image = false, unpack = false;
+    UnpackLimits limits;
+};
+
+Cage cage_of(const nlohmann::json& request) {
+    Cage cage;
+    cage.host_id = need_int(request, "host_id");
+    cage.ids = need_int(request, "ids");
+    cage.seconds = need_int(request, "seconds");
+    cage.squashfs = need_text(request, "format") == "squashfs";
+    cage.image = need_text(request, "content") == "image";
+    cage.unpack = need_text(request, "mode") == "unpack";
+    cage.limits = {.bytes = need_int(request, "max_bytes"),
+                   .entries = need_int(request, "max_entries"),
+                   .ratio = need_int(request, "max_ratio"),
+                   .floor = need_int(request, "ratio_floor"),
+                   .ids = cage.ids};
+    if (cage.host_id <= 0 || cage.ids <= 0)
+        throw Error{ErrorCode::InvalidArgument, "unpack: needs ids that are not the host's own"};
+    return cage;
+}
+
+void send_fds(int socket, const std::array<int, 2>& fds) {
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof fds)] = {};
+    char byte = 'g';
+    iovec data{&byte, 1};
+    msghdr message{};
+    message.msg_iov = &data;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof fds);
+    std::memcpy(CMSG_DATA(header), fds.data(), sizeof fds);
+    if (::sendmsg(socket, &message, MSG_NOSIGNAL) != 1) throw_errno("unpack: pass descriptors");
+}
+
+std::array<int, 2> receive_fds(int socket) {
+    std::array<int, 2> fds{-1, -1};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof fds)] = {};
+    char byte = 0;
+    iovec data{&byte, 1};
+    msghdr message{};
+    message.msg_iov = &data;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    if (::recvmsg(socket, &message, MSG_CMSG_CLOEXEC) != 1) throw_errno("unpack: receive descriptors");
+    const cmsghdr* header = CMSG_FIRSTHDR(&message);
+    if (!header || header->cmsg_len != CMSG_LEN(sizeof fds))
+        throw Error{ErrorCode::Internal, "unpack: descriptors are missing"};
+    std::memcpy(fds.data(), CMSG_DATA(header), sizeof fds);
+    return fds;
+}
+
+void write_file(const std::string& path, const std::string& text) {
+    const UniqueFd fd{::open(path.c_str(), O_WRONLY | O_CLOEXEC)};
+    if (!fd || ::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) throw_errno(path);
+}
+
+/// @p fd seen with the ids of the user namespace.
+UniqueFd idmapped(int fd, int user_namespace) {
+    UniqueFd tree{
+        static_cast<int>(::syscall(SYS_open_tree, fd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC))};
+    if (!tree) throw_errno("unpack: open_tree");
+    mount_attr attributes{};
+    attributes.attr_set = MOUNT_ATTR_IDMAP | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+    attributes.userns_fd = static_cast<std::uint64_t>(user_namespace);
+    if (::syscall(SYS_mount_setattr, tree.get(), "", AT_EMPTY_PATH, &attributes, sizeof attributes) != 0)
+        throw_errno("unpack: the filesystem takes no id-mapped mount");
+    return tree;
+}
+
+void limit(int resource, rlim_t value) {
+    const rlimit both{value, value};
+    if (::setrlimit(static_cast<__rlimit_resource_t>(resource), &both) != 0) throw_errno("unpack: setrlimit");
+}
+
+void set_limits(const Cage& cage) {
+    limit(RLIMIT_AS, 2ull << 30);
+    limit(RLIMIT_CPU, static_cast<rlim_t>(cage.seconds));
+    limit(RLIMIT_NOFILE, 256);
+    limit(RLIMIT_FSIZE, static_cast<rlim_t>(cage.limits.bytes));
+    limit(RLIMIT_CORE, 0);
+    if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) throw_errno("unpack: no_new_privs");
+}
+
+/// Nothing of the host's files is left to see.
+void leave_filesystem() {
+    if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+        ::mount("none", "/proc", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=4k") != 0 || ::chdir("/proc") != 0 ||
+        ::syscall(SYS_pivot_root, ".", ".") != 0 || ::umount2(".", MNT_DETACH) != 0 || ::chdir("/") != 0)
+        throw_errno("unpack: leave the filesystem");
+}
+
+/// unsquashfs needs its libraries: the host's files stay, and cannot be changed.
+void freeze_filesystem() {
+    mount_attr attributes{};
+    attributes.attr_set = MOUNT_ATTR_RDONLY;
+    if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+        ::syscall(SYS_mount_setattr, AT_FDCWD, "/", AT_RECURSIVE, &attributes, sizeof attributes) != 0)
+        throw_errno("unpack: freeze the filesystem");
+}
+
+/// Every complaint is about a device node, which the cage may not make and no instance misses.
+bool only_devices(const std::string& complaints) {
+    std::size_t at = 0;
+    while (at < complaints.size()) {
+        const auto end = std::min(complaints.find('\n', at), complaints.size());
+        const auto line = complaints.substr(at, end - at);
+        if (!line.empty() && line.find("device") == std::string::npos) return false;
+        at = end + 1;
+    }
+    return true;
+}
+
+void unsquash(int archive, int target) {
+    int ends[2];
+    if (::fchdir(target) != 0 || ::pipe2(ends, O_CLOEXEC) != 0) throw_errno("unpack");
+    UniqueFd reading{ends[0]}, writing{ends[1]};
+    const auto source = "/proc/self/fd/" + std::to_string(archive);
+    const pid_t child = ::fork();
+    if (child < 0) throw_errno("unpack: fork");
+    if (child == 0) {
+        ::fcntl(archive, F_SETFD, 0);
+        ::dup2(writing.get(), STDERR_FILENO);
+        ::execlp("unsquashfs", "unsquashfs", "-f", "-n", "-q", "-p", "2", "-d", ".", source.c_str(), nullptr);
+        ::_exit(127);
+    }
+    writing.reset();
+    std::string complaints;
+    char block[4096];
+    for (ssize_t n = 0; (n = ::read(reading.get(), block, sizeof block)) != 0;) {
+        if (n < 0 && errno != EINTR) break;
+        if (n > 0 && complaints.size() < 65536) complaints.append(block, static_cast<std::size_t>(n));
+    }
+    int status = 0;
+    while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    }
+    const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+    if (code == 0 || (code == 2 && only_devices(complaints))) return;
+    if (code == 127) throw Error{ErrorCode::Unsupported, "unsquashfs is not installed (squashfs-tools)"};
+    if (complaints.find("No space left") != std::string::npos)
+        throw Error{ErrorCode::NoSpace, "unpack: No space left on device"};
+    throw Error{ErrorCode::InvalidArgument, "Damaged image: " + complaints.substr(0, complaints.find('\n'))};
+}
+
+/// The caged child, from clone() to its end.
+void caged(const Cage& cage, int socket, Reply& reply) {
+    std::optional<TarReader> tar;
+    if (!cage.squashfs) tar.emplace();
+    const auto fds = receive_fds(socket);
+    const int archive = fds[0];
+    const int target = cage.unpack ? fds[1] : kOnlyLook;
+    if (::setgroups(0, nullptr) != 0 || ::setresgid(0, 0, 0) != 0 || ::setresuid(0, 0, 0) != 0)
+        throw_errno("unpack: change ids");
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL); // the change of ids took it back
+    ::umask(0);
+    set_limits(cage);
+    if (cage.squashfs) {
+        freeze_filesystem();
+        unsquash(archive, target);
+        reply.ok(nlohmann::json::object());
+        return;
+    }
+    leave_filesystem();
+    const auto summary = tar->read(archive, target, cage.image, cage.limits);
+    reply.ok({{"metadata", summary.metadata},
+              {"has_metadata", summary.has_metadata},
+              {"has_rootfs", summary.has_rootfs},
+              {"bytes", summary.bytes},
+              {"entries", summary.entries}});
+}
+
+pid_t clone_cage() {
+    constexpr unsigned long flags =
+        CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | SIGCHLD;
+    const auto pid = static_cast<pid_t>(::syscall(SYS_clone, flags, nullptr, nullptr, nullptr, nullptr));
+    if (pid < 0) throw_errno("unpack: clone");
+    return pid;
+}
+
+[[noreturn]] void run_caged(const Cage& cage, int socket, Reply& reply) {
+    try {
+        caged(cage, socket, reply);
+        ::_exit(0);
+    } catch (const Error& error) {
+        reply.error(error.code(), error.what());
+    } catch (const std::exception& error) {
+        reply.error(ErrorCode::Internal, error.what());
+    }
+    ::_exit(1);
+}
+
+} // namespace
+
+void unpack_verb(const nlohmann::json& request, Reply& reply) {
+    const auto cage = cage_of(request);
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    int ends[2];
+    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) throw_errno("socketpair");
+    UniqueFd ours{ends[0]}, theirs{ends[1]};
+    const pid_t child = clone_cage();
+    if (child == 0) {
+        ours.reset();
+        // The plain descriptors stay outside: through them the child would be no more than "other".
+        ::close(kTarget);
+        if (!cage.squashfs) ::fcntl(kArchive, F_SETFD, FD_CLOEXEC);
+        run_caged(cage, theirs.get(), reply);
+    }
+    theirs.reset();
+    const auto proc = "/proc/" + std::to_string(child);
+    const auto map = "0 " + std::to_string(cage.host_id) + " " + std::to_string(cage.ids) + "\n";
+    write_file(proc + "/uid_map", map);
+    write_file(proc + "/gid_map", map);
+    const UniqueFd user_namespace{::open((proc + "/ns/user").c_str(), O_RDONLY | O_CLOEXEC)};
+    if (!user_namespace) throw_errno(proc + "/ns/user");
+    UniqueFd archive{cage.squashfs ? idmapped(kArchive, user_namespace.get()).release()
+                                   : ::fcntl(kArchive, F_DUPFD_CLOEXEC, 10)};
+    UniqueFd target;
+    if (cage.unpack) target = idmapped(kTarget, user_namespace.get());
+    send_fds(ours.get(), {archive.get(), cage.unpack ? target.get() : archive.get()});
+    int status = 0;
+    while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    }
+    if (WIFEXITED(status) && WEXITSTATUS(status) <= 1) {
+        ::_exit(WEXITSTATUS(status)); // the child has answered
+    }
+    reply.error(ErrorCode::Internal, "The unpacking process ended before its time");
+}
+
+} // namespace lxdcore::helper

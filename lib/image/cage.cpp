@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "image/cage.hpp"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <string_view>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <lxdcore/error.hpp>
+
+#include "system/idmap.hpp"
+#include "util/text.hpp"
+
+namespace lxdcore::image {
+
+namespace {
+
+using namespace std::string_view_literals;
+
+constexpr std::int64_t kMaxBytes = 100ll << 30;
+constexpr std::int64_t kMaxEntries = 10'000'000;
+constexpr std::int64_t kMaxRatio = 500;
+constexpr std::int64_t kRatioFloor = 1ll << 30;
+constexpr std::int64_t kReserve = 1ll << 30; ///< free space that is kept, at most
+constexpr std::chrono::minutes kTimeLimit{30};
+
+constexpr std::pair<std::string_view, Format> kMagic[] = {
+    {"\x1f\x8b"sv, Format::TarGzip},
+    {"BZh"sv, Format::TarBzip2},
+    {"\xfd"
+     "7zXZ\0"sv,
+     Format::TarXz},
+    {"\x5d\0\0"sv, Format::TarLzma},
+    {"\x28\xb5\x2f\xfd"sv, Format::TarZstd},
+    {"hsqs"sv, Format::Squashfs},
+};
+
+/// Ids for the caged child: a range that no user of the host has.
+std::pair<std::int64_t, std::int64_t> cage_ids() {
+    const auto etc = Dir::open("/etc");
+    try {
+        const auto map =
+            server_idmap(etc.read_if_exists("subuid").value_or(""), etc.read_if_exists("subgid").value_or(""));
+        if (!map.ranges.empty()) return {map.ranges.front().host, map.ranges.front().count};
+    } catch (const Error&) { // privileged instances work without a range; the cage is needed all the same
+    }
+    return {1'000'000, 1'000'000'000};
+}
+
+nlohmann::json call(const HelperProgram& helper, int archive, const Dir* target, bool image, std::stop_token stop) {
+    const auto [host_id, ids] = cage_ids();
+    const auto bytes = target ? std::min(kMaxBytes, free_space(*target)) : kMaxBytes;
+    const nlohmann::json request{{"mode", target ? "unpack" : "inspect"},
+                                 {"format", detect_format(archive) == Format::Squashfs ? "squashfs" : "tar"},
+                                 {"content", image ? "image" : "root"},
+                                 {"host_id", host_id},
+                                 {"ids", ids},
+                                 {"seconds", std::chrono::seconds{kTimeLimit}.count()},
+                                 {"max_bytes", std::max<std::int64_t>(bytes, 0)},
+                                 {"max_entries", kMaxEntries},
+                                 {"max_ratio", kMaxRatio},
+                                 {"ratio_floor", kRatioFloor}};
+    std::vector<std::pair<int, int>> fds{{archive, 5}};
+    if (target) fds.emplace_back(target->fd(), 6);
+    return helper.call("unpack", request, fds, kTimeLimit, [&] {
+        if (stop.stop_requested()) throw Error{ErrorCode::Cancelled, "Operation cancelled"};
+        if (target && free_space(*target) <= 0)
+            throw Error{ErrorCode::NoSpace, "Failed to unpack the image: No space left on device"};
+    });
+}
+
+} // namespace
+
+std::int64_t free_space(const Dir& dir) {
+    struct statvfs fs {};
+    if (::fstatvfs(dir.fd(), &fs) != 0) throw_errno(dir.path());
+    const auto size = static_cast<std::int64_t>(fs.f_blocks * fs.f_frsize);
+    return static_cast<std::int64_t>(fs.f_bavail * fs.f_frsize) - std::min(size / 20, kReserve);
+}
+
+Format detect_format(int fd) {
+    std::array<char, 262> head{};
+    const auto n = ::pread(fd, head.data(), head.size(), 0);
+    if (n < 0) throw_errno("image file");
+    if (n == 0) throw Error{ErrorCode::InvalidArgument, "EOF"};
+    const std::string_view text{head.data(), static_cast<std::size_t>(n)};
+    for (const auto& [magic, format] : kMagic)
+        if (text.starts_with(magic)) return format;
+    if (text.size() == head.size() && text.substr(257) == "ustar") return Format::Tar;
+    throw Error{ErrorCode::InvalidArgument, "Unsupported compression"};
+}
+
+const char* extension(Format format) {
+    switch (format) {
+    case Format::Tar:
+        return ".tar";
+    case Format::TarGzip:
+        return ".tar.gz";
+    case Format::TarBzip2:
+        return ".tar.bz2";
+    case Format::TarXz:
+        return ".tar.xz";
+    case Format::TarLzma:
+        return ".tar.lzma";
+    case Format::TarZstd:
+        return ".tar.zst";
+    case Format::Squashfs:
+        break;
+    }
+    return ".squashfs";
+}
+
+ArchiveReport Cage::inspect(int archive, bool image, std::stop_token stop) const {
+    // A squashfs is checked by the kernel's rules when it is unpacked; its superblock was seen by detect_format().
+    if (detect_format(archive) == Format::Squashfs) return {};
+    const auto reply = call(helper_, archive, nullptr, image, std::move(stop));
+    return {.metadata = reply.value("metadata", ""),
+            .has_metadata = reply.value("has_metadata", false),
+            .has_rootfs = reply.value("has_rootfs", false)};
+}
+
+void Cage::unpack(int archive, const Dir& target, bool image, std::stop_token stop) const {
+    call(helper_, archive, &target, image, std::move(stop));
+}
+
+} // namespace lxdcore::image

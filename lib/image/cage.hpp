@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <stop_token>
+#include <string>
+
+#include "util/dir.hpp"
+#include "util/helper_program.hpp"
+#include "util/unique_fd.hpp"
+
+namespace lxdcore::image {
+
+enum class Format { Tar, TarGzip, TarBzip2, TarXz, TarLzma, TarZstd, Squashfs };
+
+/// By the first bytes. @throws Error InvalidArgument "EOF" when empty, "Unsupported compression" otherwise
+Format detect_format(int fd);
+const char* extension(Format format); ///< ".tar.gz"
+
+struct ArchiveReport {
+    std::string metadata; ///< metadata.yaml
+    bool has_metadata = false, has_rootfs = false;
+};
+
+/// Runs the caged child of lxdcore-helper on an archive (R3). Reentrant.
+class Cage {
+public:
+    explicit Cage(const HelperProgram& helper) : helper_{helper} {}
+    /// Reads the whole archive and checks every entry; nothing is written.
+    ArchiveReport inspect(int archive, bool image, std::stop_token stop) const;
+    /// @p image: metadata.yaml, templates and rootfs; otherwise the archive is a root filesystem.
+    void unpack(int archive, const Dir& target, bool image, std::stop_token stop) const;
+
+private:
+    const HelperProgram& helper_;
+};
+
+/// Bytes that may still be written to the filesystem of @p dir: a floor of free space is kept (R54).
+std::int64_t free_space(const Dir& dir);
+
+} // namespace lxdcore::image

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+#include <lxdcore/api/types.hpp>
+
+namespace lxdcore::image {
+
+/// What metadata.yaml says about an image.
+struct ImageMetadata {
+    int architecture = 0;
+    api::Time created_at, expires_at;
+    api::StringMap properties;
+};
+
+/// Reads and checks metadata.yaml: types of all fields, architecture, dates, properties, template names and sizes.
+/// @throws Error InvalidArgument with LXD's texts where it has one
+ImageMetadata parse_metadata(const std::string& yaml);
+
+} // namespace lxdcore::image

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+#include <lxdcore/error.hpp>
+
+#include "image/image_metadata.hpp"
+#include "image/manager_impl.hpp"
+#include "operation/operation_types.hpp"
+#include "util/names.hpp"
+
+namespace lxdcore::image {
+
+namespace {
+
+class Sink final : public ImageSink {
+public:
+    Sink(ImageManagerImpl& manager, std::shared_ptr<UploadFiles> files) : manager_{manager}, files_{std::move(files)} {}
+    void write_metadata(const char* data, std::size_t size) override { files_->write_metadata(data, size); }
+    void write_rootfs(const char* data, std::size_t size) override { files_->write_rootfs(data, size); }
+    OperationPtr finish(const ImageUpload& upload) override {
+        return manager_.start_import(upload, std::exchange(files_, nullptr));
+    }
+
+private:
+    ImageManagerImpl& manager_;
+    std::shared_ptr<UploadFiles> files_;
+};
+
+void check_upload(const ImageUpload& upload) {
+    if (upload.filename.find('/') != std::string::npos || names::has_control(upload.filename) ||
+        upload.filename.size() > 255)
+        throw Error{ErrorCode::InvalidArgument, "Invalid image file name"};
+    for (const auto& [key, value] : upload.properties)
+        if (key.empty() || names::has_control(key) || !names::is_utf8(key) || !names::is_utf8(value) ||
+            value.find('\0') != std::string::npos)
+            throw Error{ErrorCode::InvalidArgument, "Invalid image property"};
+    for (const auto& alias : upload.aliases)
+        names::check_alias(alias.name);
+}
+
+template <typename Write>
+void copy_file(const std::string& path, const std::stop_token& stop, Write write) {
+    const auto slash = path.rfind('/');
+    if (path.empty() || path.front() != '/')
+        throw Error{ErrorCode::InvalidArgument, fmt::format("{}: not an absolute path", path)};
+    const auto file =
+        Dir::open(slash == 0 ? "/" : path.substr(0, slash)).open_file(path.substr(slash + 1), O_RDONLY | O_NONBLOCK);
+    std::vector<char> block(1 << 20);
+    for (;;) {
+        if (stop.stop_requested()) throw Error{ErrorCode::Cancelled, "Operation cancelled"};
+        const auto n = ::read(file.get(), block.data(), block.size());
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) throw_errno(path);
+        if (n == 0) return;
+        write(block.data(), static_cast<std::size_t>(n));
+    }
+}
+
+OperationOptions download(const std::string& project) {
+    return {.type = kImageDownload, .project = project, .resources = {}};
+}
+
+} // namespace
+
+std::unique_ptr<ImageSink> ImageManagerImpl::upload() {
+    return std::make_unique<Sink>(*this, std::make_shared<UploadFiles>(images_));
+}
+
+OperationPtr ImageManagerImpl::start_import(const ImageUpload& upload, std::shared_ptr<UploadFiles> files) {
+    return operations_.start(download(upload.project), [this, upload, files = std::move(files)](OperationContext& op) {
+        import(upload, *files, op);
+    });
+}
+
+OperationPtr ImageManagerImpl::import_files(const ImageUpload& upload, const std::string& metadata_path,
+                                            const std::string& rootfs_path) {
+    return operations_.start(download(upload.project), [=, this](OperationContext& op) {
+        UploadFiles files{images_};
+        copy_file(metadata_path, op.stop_token(), [&](const char* d, std::size_t n) { files.write_metadata(d, n); });
+        if (!rootfs_path.empty())
+            copy_file(rootfs_path, op.stop_token(), [&](const char* d, std::size_t n) { files.write_rootfs(d, n); });
+        import(upload, files, op);
+    });
+}
+
+ArchiveReport ImageManagerImpl::inspect(const UploadFiles& files, OperationContext& op) const {
+    auto report = cage_.inspect(files.metadata_fd(), true, op.stop_token());
+    if (!report.has_metadata) throw Error{ErrorCode::InvalidArgument, "Metadata tarball is missing metadata.yaml"};
+    if (const auto rootfs = files.rootfs_fd()) {
+        cage_.inspect(*rootfs, false, op.stop_token());
+    } else if (!report.has_rootfs) {
+        throw Error{ErrorCode::InvalidArgument, "Invalid instance type"};
+    }
+    return report;
+}
+
+void ImageManagerImpl::import(const ImageUpload& upload, UploadFiles& files, OperationContext& op) {
+    check_upload(upload);
+    const auto fingerprint = files.finish_hash();
+    if (!upload.expected_fingerprint.empty() && upload.expected_fingerprint != fingerprint)
+        throw Error{ErrorCode::InvalidArgument, fmt::format("fingerprints don't match, got {} expected {}", fingerprint,
+                                                            upload.expected_fingerprint)};
+    const auto metadata = parse_metadata(inspect(files, op).metadata);
+    op.update_metadata({{"fingerprint", fingerprint}, {"size", std::to_string(files.size())}});
+
+    db::ImageRow row{.architecture = metadata.architecture, .image = {}};
+    auto& image = row.image;
+    image.fingerprint = fingerprint;
+    image.filename = upload.filename;
+    image.size = files.size();
+    image.is_public = upload.is_public;
+    image.created_at = metadata.created_at;
+    image.expires_at = metadata.expires_at;
+    image.uploaded_at = api::Time::now();
+    image.properties = metadata.properties;
+    for (const auto& [key, value] : upload.properties)
+        image.properties[key] = value;
+    image.profiles = upload.profiles.empty() ? std::vector<std::string>{"default"} : upload.profiles;
+    image.aliases = upload.aliases;
+
+    const auto guard = locks_.lock("images/" + fingerprint);
+    const auto found = global_.read_value(
+        [&](db::Transaction& tx) { return repository_.find(tx, upload.project, fingerprint, false); });
+    if (!found.empty()) throw Error{ErrorCode::AlreadyExists, "Image with same fingerprint already exists"};
+    const auto intent = intents_.begin("image-import", upload.project, fingerprint);
+    Rollback undo;
+    undo.add([&] {
+        const bool kept =
+            global_.read_value([&](db::Transaction& tx) { return repository_.in_any_project(tx, fingerprint); });
+        if (!kept) remove_files(fingerprint);
+        intents_.end(intent);
+    });
+    files.keep(fingerprint);
+    global_.write([&](db::Transaction& tx) { repository_.insert(tx, upload.project, row); });
+    undo.commit();
+    intents_.end(intent);
+    events_.lifecycle(upload.project, "image-created", url(upload.project, fingerprint), {{"type", image.type}});
+}
+
+storage::VolumeFiller ImageManagerImpl::filler(const std::string& fingerprint) {
+    names::check_fingerprint(fingerprint);
+    return [this, fingerprint](const Dir& target, OperationContext& op) {
+        const auto metadata = images_.open_file(fingerprint, O_RDONLY);
+        cage_.unpack(metadata.get(), target, true, op.stop_token());
+        if (!images_.exists(fingerprint + ".rootfs")) return;
+        const auto rootfs = images_.open_file(fingerprint + ".rootfs", O_RDONLY);
+        cage_.unpack(rootfs.get(), target.make_dir("rootfs", 0755), false, op.stop_token());
+    };
+}
+
+} // namespace lxdcore::image
