@@ -15,6 +15,7 @@
 #include "image/manager_impl.hpp"
 #include "operation/operation_types.hpp"
 #include "util/names.hpp"
+#include "util/rollback.hpp"
 
 namespace lxdcore::image {
 
