@@ -250,7 +250,7 @@ void unpack_verb(const nlohmann::json& request, Reply& reply) {
     if (child == 0) {
         ours.reset();
         // The plain descriptors stay outside: through them the child would be no more than "other".
-        ::close(kTarget);
+        if (cage.unpack) ::close(kTarget);
         if (!cage.squashfs) ::fcntl(kArchive, F_SETFD, FD_CLOEXEC);
         run_caged(cage, theirs.get(), reply);
     }

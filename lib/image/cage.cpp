@@ -13,7 +13,6 @@
 
 #include <lxdcore/error.hpp>
 
-#include "system/idmap.hpp"
 #include "util/text.hpp"
 
 namespace lxdcore::image {
@@ -40,14 +39,14 @@ constexpr std::pair<std::string_view, Format> kMagic[] = {
     {"hsqs"sv, Format::Squashfs},
 };
 
-/// Ids for the caged child: a range that no user of the host has.
+/// Ids for the caged child: a range that no user of the host has. Without one for containers in /etc/subuid still one:
+/// privileged instances need no range, but the cage does.
 std::pair<std::int64_t, std::int64_t> cage_ids() {
-    const auto etc = Dir::open("/etc");
-    try {
-        const auto map =
-            server_idmap(etc.read_if_exists("subuid").value_or(""), etc.read_if_exists("subgid").value_or(""));
-        if (!map.ranges.empty()) return {map.ranges.front().host, map.ranges.front().count};
-    } catch (const Error&) { // privileged instances work without a range; the cage is needed all the same
+    for (const auto& line : text::split(Dir::open("/etc").read_if_exists("subuid").value_or(""), '\n')) {
+        const auto parts = text::split(line, ':');
+        if (parts.size() != 3 || (parts[0] != "root" && parts[0] != "lxd")) continue;
+        const auto first = text::parse_int(parts[1]), count = text::parse_int(parts[2]);
+        if (first && count && *first > 0 && *count >= 65536) return {*first, *count};
     }
     return {1'000'000, 1'000'000'000};
 }

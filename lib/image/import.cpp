@@ -76,8 +76,11 @@ std::unique_ptr<ImageSink> ImageManagerImpl::upload() {
 }
 
 OperationPtr ImageManagerImpl::start_import(const ImageUpload& upload, std::shared_ptr<UploadFiles> files) {
-    return operations_.start(download(upload.project), [this, upload, files = std::move(files)](OperationContext& op) {
-        import(upload, *files, op);
+    // Taken out by the work, so that a failed upload is gone before the operation shows its end.
+    auto held = std::make_shared<std::shared_ptr<UploadFiles>>(std::move(files));
+    return operations_.start(download(upload.project), [this, upload, held](OperationContext& op) {
+        const auto mine = std::exchange(*held, nullptr);
+        import(upload, *mine, op);
     });
 }
 
