@@ -175,8 +175,8 @@ void acl_action(std::string_view value) { one_of(value, {"allow", "drop", "rejec
 void tunnel_protocol(std::string_view value) { one_of(value, {"gre", "vxlan"}); }
 
 void architecture(std::string_view value) {
-    one_of(value, {"aarch64", "ppc64le", "i686", "x86_64", "ppc", "ppc64", "riscv64", "armv6l", "armv7l", "armv8l", "s390x",
-                   "mips", "mips64", "riscv32"});
+    one_of(value, {"aarch64", "ppc64le", "i686", "x86_64", "ppc", "ppc64", "riscv64", "armv6l", "armv7l", "armv8l",
+                   "s390x", "mips", "mips64", "riscv32"});
 }
 
 void propagation(std::string_view value) {
@@ -262,8 +262,7 @@ void compression(std::string_view value) {
     bool known = false;
     for (const auto* name : {"none", "gzip", "bzip2", "lzma", "xz", "zstd", "squashfs"})
         known = known || (!parts.empty() && parts[0] == name);
-    if (!known)
-        refuse("Invalid compression algorithm {}", text::quote(value));
+    if (!known) refuse("Invalid compression algorithm {}", text::quote(value));
     // Nothing but a level may follow: the text becomes an argument of the compressor.
     const bool level = parts.size() == 2 && parts[1].size() == 2 && parts[1][0] == '-' && parts[1][1] >= '1' &&
                        parts[1][1] <= '9' && parts[0] != "none" && parts[0] != "squashfs";
