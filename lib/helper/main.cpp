@@ -27,6 +27,7 @@ constexpr std::pair<std::string_view, helper::Verb> kVerbs[] = {
     {"mount", helper::mount_verb},
     {"unmount", helper::unmount_verb},
     {"unpack", helper::unpack_verb},
+    {"start", helper::start_verb},
 };
 
 std::string read_request() {

@@ -18,5 +18,6 @@ void mount_verb(const nlohmann::json& request, Reply& reply);
 /// Detaches what is mounted on a path inside a running guest, whose init's pidfd is descriptor 5.
 void unmount_verb(const nlohmann::json& request, Reply& reply);
 void unpack_verb(const nlohmann::json& request, Reply& reply);
+void start_verb(const nlohmann::json& request, Reply& reply);
 
 } // namespace lxdcore::helper

@@ -33,4 +33,16 @@ struct IdMap {
 /// when there is no usable range (never falls back to the host's own ids, R12).
 IdMap server_idmap(const std::string& subuid_text, const std::string& subgid_text);
 
+/// Ids that both the uid and the gid range of @p map have.
+std::int64_t map_size(const IdMap& map);
+/// @p size ids from @p offset of the server's map. @throws Error InvalidArgument when it does not reach that far
+IdMap slice(const IdMap& server, std::int64_t offset, std::int64_t size);
+/// A part of the server's map that an isolated instance holds.
+struct IdSlot {
+    std::int64_t offset = 0, size = 0;
+};
+/// The lowest free offset for @p size ids beside @p taken; the first 65536 are left to instances that are not isolated.
+/// @throws Error BadState when there is no room
+std::int64_t free_offset(const IdMap& server, std::int64_t size, std::vector<IdSlot> taken);
+
 } // namespace lxdcore

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "instance/limits.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <functional>
+
+#include <fmt/format.h>
+
+#include <lxdcore/error.hpp>
+
+#include "util/dir.hpp"
+#include "util/text.hpp"
+
+namespace lxdcore::instance {
+
+namespace {
+
+std::string value_of(const api::StringMap& config, const std::string& key) {
+    const auto it = config.find(key);
+    return it == config.end() ? std::string{} : it->second;
+}
+
+[[noreturn]] void invalid(const std::string& key, const std::string& value) {
+    throw Error{ErrorCode::InvalidArgument, fmt::format("Invalid value for {}: {}", key, text::quote(value))};
+}
+
+std::int64_t number(const std::string& key, std::string value, std::string_view suffix = "") {
+    if (!value.ends_with(suffix)) invalid(key, value);
+    const auto parsed = text::parse_int(std::string_view{value}.substr(0, value.size() - suffix.size()));
+    if (!parsed || *parsed < 0) invalid(key, value);
+    return *parsed;
+}
+
+void memory(const api::StringMap& config, const HostResources& host, CgroupLimits& out) {
+    const auto value = value_of(config, "limits.memory");
+    if (!value.empty()) {
+        const auto bytes =
+            value.ends_with('%') ? host.memory / 100 * number("limits.memory", value, "%") : text::parse_bytes(value);
+        if (value_of(config, "limits.memory.enforce") == "soft") {
+            out.memory_soft = bytes;
+        } else {
+            out.memory = bytes;
+            out.memory_soft = bytes / 10 * 9;
+        }
+    }
+    const auto swap = value_of(config, "limits.memory.swap");
+    const auto priority = value_of(config, "limits.memory.swap.priority");
+    if (text::is_false(swap)) {
+        out.swap = false;
+        out.swappiness = 0;
+    } else if (!priority.empty()) {
+        out.swappiness =
+            static_cast<int>(70 - std::min<std::int64_t>(10, number("limits.memory.swap.priority", priority)));
+    }
+}
+
+void cpu_time(const api::StringMap& config, CgroupLimits& out) {
+    const auto allowance = value_of(config, "limits.cpu.allowance");
+    const auto priority_text = value_of(config, "limits.cpu.priority");
+    if (allowance.empty() && priority_text.empty()) return;
+    const auto priority = priority_text.empty() ? 10 : number("limits.cpu.priority", priority_text);
+    std::int64_t shares = 1024;
+    if (allowance.ends_with('%')) {
+        shares = 1024 * number("limits.cpu.allowance", allowance, "%") / 100;
+    } else if (!allowance.empty()) {
+        const auto parts = text::split(allowance, '/');
+        if (parts.size() != 2) invalid("limits.cpu.allowance", allowance);
+        out.cpu_quota_us = 1000 * number("limits.cpu.allowance", text::trim(parts[0]), "ms");
+        out.cpu_period_us = 1000 * number("limits.cpu.allowance", text::trim(parts[1]), "ms");
+    }
+    shares -= 10 - std::min<std::int64_t>(10, priority);
+    if (shares != 1024) out.cpu_shares = std::max<std::int64_t>(2, shares);
+}
+
+std::string cpu_set(const std::string& value, const HostResources& host, const std::string& name) {
+    const auto count = text::parse_int(value);
+    std::vector<std::int64_t> picked;
+    if (count) {
+        if (*count <= 0) invalid("limits.cpu", value);
+        const auto all = host.cpus.size();
+        if (all == 0 || static_cast<std::size_t>(*count) >= all) return {};
+        const auto first = std::hash<std::string>{}(name) % all;
+        for (std::int64_t i = 0; i < *count; ++i)
+            picked.push_back(host.cpus[(first + static_cast<std::size_t>(i)) % all]);
+    } else {
+        for (const auto cpu : parse_cpu_list(value))
+            if (std::binary_search(host.cpus.begin(), host.cpus.end(), cpu)) picked.push_back(cpu);
+        if (picked.empty()) throw Error{ErrorCode::InvalidArgument, "Unable to set cpuset: no CPU of " + value};
+    }
+    std::sort(picked.begin(), picked.end());
+    std::string out;
+    for (const auto cpu : picked)
+        out += (out.empty() ? "" : ",") + std::to_string(cpu);
+    return out;
+}
+
+} // namespace
+
+std::vector<std::int64_t> parse_cpu_list(const std::string& value) {
+    constexpr std::int64_t kMax = 8192;
+    std::vector<std::int64_t> out;
+    for (const auto& part : text::split(text::trim(value), ',')) {
+        const auto ends = text::split(part, '-');
+        const auto first = ends.empty() ? std::nullopt : text::parse_int(ends.front());
+        const auto last = ends.empty() ? std::nullopt : text::parse_int(ends.back());
+        if (ends.size() > 2 || !first || !last || *first < 0 || *last < *first || *last > kMax)
+            invalid("limits.cpu", value);
+        for (auto cpu = *first; cpu <= *last; ++cpu)
+            out.push_back(cpu);
+    }
+    std::sort(out.begin(), out.end());
+    out.erase(std::unique(out.begin(), out.end()), out.end());
+    return out;
+}
+
+HostResources HostResources::detect(const CgroupLayout& layout) {
+    HostResources out;
+    out.memory = static_cast<std::int64_t>(::sysconf(_SC_PHYS_PAGES)) * ::sysconf(_SC_PAGE_SIZE);
+    std::string cpus;
+    if (const auto* mount = layout.find("cpuset"); mount != nullptr) {
+        const auto dir = Dir::open(mount->path);
+        cpus = dir.read_if_exists(mount->unified ? "cpuset.cpus.effective" : "cpuset.effective_cpus").value_or("");
+        if (text::trim(cpus).empty()) cpus = dir.read_if_exists("cpuset.cpus").value_or("");
+    }
+    if (text::trim(cpus).empty()) cpus = Dir::open("/sys/devices/system/cpu").read("online");
+    out.cpus = parse_cpu_list(text::trim(cpus));
+    return out;
+}
+
+CgroupLimits limits_of(const api::StringMap& config, const HostResources& host, const std::string& name) {
+    CgroupLimits out;
+    memory(config, host, out);
+    cpu_time(config, out);
+    if (const auto cpu = value_of(config, "limits.cpu"); !cpu.empty()) out.cpus = cpu_set(cpu, host, name);
+    if (const auto tasks = value_of(config, "limits.processes"); !tasks.empty())
+        out.processes = number("limits.processes", tasks);
+    return out;
+}
+
+api::StringMap instance_type_limits(const std::string& type) {
+    api::StringMap out;
+    for (const auto& part : text::split(type, '-')) {
+        const auto amount = part.size() > 1 ? text::parse_int(std::string_view{part}.substr(1)) : std::nullopt;
+        // LXD takes fractions of a gigabyte ("m0.5") too.
+        const auto dot = part.find('.');
+        if (part.starts_with('c') && amount && *amount > 0) {
+            out["limits.cpu"] = std::to_string(*amount);
+        } else if (part.starts_with('m') && amount && *amount > 0) {
+            out["limits.memory"] = fmt::format("{}MB", *amount * 1024);
+        } else if (part.starts_with('m') && dot == 2 && part.size() == 4 && std::isdigit(part[1]) &&
+                   std::isdigit(part[3])) {
+            out["limits.memory"] = fmt::format("{}MB", (part[1] - '0') * 1024 + (part[3] - '0') * 1024 / 10);
+        } else {
+            throw Error{ErrorCode::InvalidArgument, "Provided instance type doesn't exist: " + type};
+        }
+    }
+    return out;
+}
+
+} // namespace lxdcore::instance

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <shared_mutex>
+#include <string>
+#include <vector>
+
+#include "db/instance_repository.hpp"
+#include "db/intents.hpp"
+#include "device/device.hpp"
+#include "instance/claims.hpp"
+#include "instance/guest.hpp"
+#include "instance/instance_manager.hpp"
+#include "instance/limits.hpp"
+#include "instance/runtime_table.hpp"
+#include "system/cgroup.hpp"
+#include "util/locked.hpp"
+
+namespace lxdcore::instance {
+
+/// An instance with its profiles applied.
+struct Loaded {
+    db::InstanceRow row;
+    api::StringMap config; ///< expanded
+    api::Devices devices;  ///< expanded
+
+    InstanceRef ref() const { return {row.project, row.name}; }
+    bool privileged() const;
+    std::string value(const std::string& key) const; ///< expanded; "" when unset
+};
+
+/// Profiles of a project, applied to rows in memory.
+class Expander {
+public:
+    explicit Expander(std::vector<db::ProfileRow> profiles);
+    Loaded expand(db::InstanceRow row) const; ///< @throws NotFound for an unknown profile
+    bool knows(const std::string& profile) const { return profiles_.contains(profile); }
+    void replace(db::ProfileRow profile) { profiles_[profile.name] = std::move(profile); }
+
+private:
+    std::map<std::string, db::ProfileRow> profiles_;
+};
+
+/// The instance service. Divided by subject over manager_*.cpp.
+class Manager final : public InstanceManager {
+public:
+    explicit Manager(const Services& services);
+    ~Manager() override;
+
+    void start() override;
+    void stop() noexcept override;
+
+    std::vector<std::string> names(const std::string& project) const override;
+    std::vector<api::Instance> list(const std::string& project) const override;
+    api::Instance get(const InstanceRef& ref) const override;
+    api::InstanceState state(const InstanceRef& ref) const override;
+
+    OperationPtr create(const std::string& project, const api::InstancesPost& request) override;
+    OperationPtr update(const InstanceRef& ref, const api::InstancePut& instance, const std::string& if_match) override;
+    void patch(const InstanceRef& ref, const api::InstancePatch& instance, const std::string& if_match) override;
+    OperationPtr rename(const InstanceRef& ref, const api::InstancePost& request) override;
+    OperationPtr remove(const InstanceRef& ref) override;
+    OperationPtr change_state(const InstanceRef& ref, const api::InstanceStatePut& request) override;
+
+    OperationPtr exec(const InstanceRef& ref, const api::InstanceExecPost& request) override;
+    OperationPtr exec(const InstanceRef& ref, const api::InstanceExecPost& request,
+                      const ExecStreams& streams) override;
+    OperationPtr console(const InstanceRef& ref, int width, int height) override;
+    std::string console_log(const InstanceRef& ref) const override;
+    void clear_console_log(const InstanceRef& ref) override;
+    std::vector<std::string> logs(const InstanceRef& ref) const override;
+    int open_log(const InstanceRef& ref, const std::string& name) const override;
+    void remove_log(const InstanceRef& ref, const std::string& name) override;
+    InstanceFile pull_file(const InstanceRef& ref, const std::string& path, bool head_only) const override;
+    void push_file(const InstanceRef& ref, const InstanceFilePush& push) override;
+    void remove_file(const InstanceRef& ref, const std::string& path) override;
+
+    void start_wanted() override;
+    void stop_all(std::chrono::seconds patience) override;
+
+private:
+    // --- data ---
+    Loaded load(const InstanceRef& ref) const; ///< @throws NotFound "Instance not found"
+    Expander expander(const std::string& project) const;
+    api::Instance to_api(const Loaded& instance) const;
+    void set_config(const Loaded& instance, const api::StringMap& changes);
+    void require_project(const std::string& project) const;
+    std::string dir_name(const InstanceRef& ref) const; ///< "c1", outside the default project "p_c1"
+    Dir log_dir(const InstanceRef& ref) const;          ///< made if missing
+    std::string cgroup_name(const InstanceRef& ref) const;
+    std::string monitor_cgroup(const InstanceRef& ref) const;
+
+    // --- id maps ---
+    IdMap next_idmap(const Loaded& instance) const;
+    std::string idmap_base(const Loaded& instance, const IdMap& map) const;
+    IdMap disk_idmap(const Loaded& instance) const;
+
+    // --- checks ---
+    void check_config(const api::StringMap& local) const;
+    void check_expanded(const Loaded& instance) const;
+
+    // --- creating ---
+    struct Creation;
+    std::optional<api::Image> find_image(const std::string& project, const api::InstanceSource& source) const;
+    void run_create(Creation& creation, OperationContext& op);
+    void build_row(Creation& creation);
+    void add_devices(Loaded& instance);
+    void repair();
+
+    // --- devices ---
+    std::string devices_path(const InstanceRef& ref) const;
+    device::Target target(const Loaded& instance, const IdMap& map, const std::string& path) const;
+    static device::Volatile added_values(device::Device& device, const device::Target& seen,
+                                         const device::Volatile& current);
+    void release_devices(const Loaded& instance, const IdMap& map, api::StringMap& changes);
+
+    // --- changing ---
+    void apply_change(const Loaded& before, Loaded after, bool user_requested);
+    api::StringMap apply_devices(const Loaded& before, const Loaded& after);
+    void apply_limits(const Loaded& after, const Running& running) const;
+    void run_rename(const InstanceRef& ref, const std::string& to);
+    void run_remove(const InstanceRef& ref);
+    void forget_directories(const InstanceRef& ref) const;
+    void profile_check(const std::string& project, const std::string& profile, const api::ProfilePut& next);
+    void profile_changed(const std::string& project, const std::string& profile, const api::ProfilePut& before);
+
+    // --- running ---
+    struct StartWork;
+    void run_start(const InstanceRef& ref);
+    void start_claimed(const InstanceRef& ref);
+    void prepare_root(StartWork& work);
+    void plan_devices(StartWork& work);
+    void write_lxc_config(StartWork& work);
+    void launch(StartWork& work);
+    void finish_start(StartWork& work);
+    std::string liblxc_failure(const InstanceRef& ref) const;
+    void run_stop(const InstanceRef& ref, const api::InstanceStatePut& request);
+    void stop_clean(const InstanceRef& ref, const Running& running, std::optional<std::chrono::milliseconds> timeout);
+    void stop_forced(const InstanceRef& ref, const Running& running);
+    void run_restart(const InstanceRef& ref, const api::InstanceStatePut& request);
+    void run_freeze(const InstanceRef& ref, bool freeze);
+    void container_ended(const InstanceRef& ref, std::uint64_t generation);
+    void container_rebooted(const InstanceRef& ref);
+    void adopt();
+    struct Wanted;
+    void start_next(const std::shared_ptr<Wanted>& wanted);
+    void signal_halt(const InstanceRef& ref, const Running& running);
+    RunningGuest guest(const InstanceRef& ref) const; ///< @throws BadState "Instance is not running"
+    std::optional<RunningGuest> running_guest(const Loaded& instance) const;
+    template <typename Use>
+    auto with_files(const InstanceRef& ref, Use&& use) const;
+
+    void lifecycle(const InstanceRef& ref, const std::string& action) const;
+    /// Queues work that must not outlive this object.
+    void post(std::function<void()> work);
+
+    struct Gate {
+        std::shared_mutex mutex;
+        bool open = true;
+    };
+
+    Services s_;
+    db::InstanceRepository repo_;
+    db::IntentLog intents_;
+    CgroupLayout cgroups_;
+    HostResources host_;
+    std::string cgroup_suffix_;
+    std::unique_ptr<GuestAccess> guests_;
+    std::shared_ptr<Gate> gate_ = std::make_shared<Gate>();
+    /// Id ranges handed out to isolated instances whose rows may not be written yet.
+    Locked<std::map<InstanceRef, IdSlot>> id_slots_;
+    Claims claims_;
+    RuntimeTable runtime_;
+    std::atomic<bool> host_shutdown_ = false;
+};
+
+std::string instance_url(const InstanceRef& ref);
+OperationOptions operation_options(int type, const InstanceRef& ref, bool with_containers = true);
+/// volatile.<device>.* without the prefix, and back.
+device::Volatile device_volatile(const api::StringMap& config, const std::string& device);
+void store_device_volatile(api::StringMap& config, const std::string& device, const device::Volatile& values);
+/// Names in the order in which devices start: disks by path (parents first), everything else by name.
+std::vector<std::string> start_order(const api::Devices& devices);
+/// The disk at "/". @throws InvalidArgument "Failed getting root disk: No root device could be found"
+const std::pair<const std::string, api::Device>& root_disk(const api::Devices& devices);
+
+} // namespace lxdcore::instance

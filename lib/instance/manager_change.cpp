@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <lxdcore/api/codec.hpp>
+
+#include "config/config_keys.hpp"
+#include "instance/architecture.hpp"
+#include "instance/manager.hpp"
+#include "operation/operation_types.hpp"
+#include "util/names.hpp"
+#include "util/rollback.hpp"
+#include "util/text.hpp"
+
+namespace lxdcore::instance {
+
+namespace {
+
+constexpr std::chrono::seconds kPatience{10};
+
+/// Keys of which the disk's and the processes' ownership hangs; only the service changes them.
+constexpr const char* kIdmapKeys[] = {"volatile.idmap.base", "volatile.idmap.current", "volatile.idmap.next",
+                                      "volatile.last_state.idmap"};
+
+void check_volatile(const api::StringMap& before, const api::StringMap& after) {
+    for (const char* key : kIdmapKeys) {
+        const auto old = before.find(key);
+        const auto now = after.find(key);
+        if (old != before.end() && (now == after.end() || now->second.empty()))
+            throw Error{ErrorCode::InvalidArgument, "Volatile idmap keys can't be deleted by the user"};
+        if (std::string_view{key} != "volatile.idmap.base" && now != after.end() &&
+            (old == before.end() || old->second != now->second))
+            throw Error{ErrorCode::InvalidArgument, "Volatile idmap keys can't be changed by the user"};
+    }
+}
+
+template <typename Check>
+void with_context(const char* context, Check&& check) {
+    try {
+        check();
+    } catch (Error& error) {
+        error.add_context(context);
+        throw;
+    }
+}
+
+void drop_empty(api::StringMap& map) {
+    std::erase_if(map, [](const auto& entry) { return entry.second.empty(); });
+}
+
+} // namespace
+
+OperationPtr Manager::update(const InstanceRef& ref, const api::InstancePut& put, const std::string& if_match) {
+    auto claim = std::make_shared<Claims::Claim>(claims_.wait(ref, "update", kPatience));
+    const auto before = load(ref);
+    api::check_etag(etag(to_api(before)), if_match);
+    if (!put.restore.empty())
+        throw Error{ErrorCode::Unsupported, "Restoring snapshots is not supported on this server"};
+    auto row = before.row;
+    row.config = put.config;
+    drop_empty(row.config);
+    row.devices = put.devices;
+    row.profiles = put.profiles;
+    row.ephemeral = put.ephemeral;
+    row.description = put.description;
+    if (!put.architecture.empty()) row.architecture = architecture_id(put.architecture);
+    auto after = expander(ref.project).expand(std::move(row));
+    return s_.operations.start(operation_options(kInstanceUpdate, ref),
+                               [this, claim, before, after](OperationContext&) {
+                                   apply_change(before, after, true);
+                                   claim->release();
+                               });
+}
+
+void Manager::patch(const InstanceRef& ref, const api::InstancePatch& patch, const std::string& if_match) {
+    const auto claim = claims_.wait(ref, "update", kPatience);
+    const auto before = load(ref);
+    api::check_etag(etag(to_api(before)), if_match);
+    if (patch.restore && !patch.restore->empty())
+        throw Error{ErrorCode::InvalidArgument, "Can't call PATCH in restore mode"};
+    auto row = before.row;
+    for (const auto& [key, value] : patch.config.value_or(api::StringMap{}))
+        row.config[key] = value;
+    drop_empty(row.config);
+    for (const auto& [name, device] : patch.devices.value_or(api::Devices{}))
+        row.devices[name] = device;
+    if (patch.profiles) row.profiles = *patch.profiles;
+    if (patch.ephemeral) row.ephemeral = *patch.ephemeral;
+    if (patch.description) row.description = *patch.description;
+    if (patch.architecture && !patch.architecture->empty()) row.architecture = architecture_id(*patch.architecture);
+    try {
+        apply_change(before, expander(ref.project).expand(std::move(row)), true);
+    } catch (const Error& error) {
+        // LXD reports what the update itself refuses as a plain error (500).
+        if (error.code() == ErrorCode::InvalidArgument && error.what() != std::string_view{"Profile not found"})
+            throw Error{ErrorCode::Internal, error.what()};
+        throw;
+    }
+}
+
+/// Checks @p after, applies what a running container takes at once, stores it. The caller holds the claim.
+void Manager::apply_change(const Loaded& before, Loaded after, bool user_requested) {
+    const auto ref = before.ref();
+    if (user_requested) {
+        with_context("Invalid config", [&] { check_config(after.row.config); });
+        with_context("Invalid devices", [&] { config::validate_devices(after.row.devices); });
+        check_volatile(before.row.config, after.row.config);
+    }
+    with_context("Invalid expanded config", [&] { check_expanded(after); });
+
+    const auto running = runtime_.find(ref);
+    for (const auto& [key, value] : apply_devices(before, after))
+        after.row.config[key] = value;
+    drop_empty(after.row.config);
+    const auto map = next_idmap(after);
+    after.row.config["volatile.idmap.next"] = map.json();
+    if (text::is_true(after.value("security.idmap.isolated")))
+        after.row.config["volatile.idmap.base"] = idmap_base(after, map);
+    const auto limits = [](const api::StringMap& config) {
+        return std::vector<api::StringMap::value_type>{config.lower_bound("limits."), config.lower_bound("limits/")};
+    };
+    const bool limited = limits(before.config) != limits(after.config);
+    Rollback undo;
+    if (running && limited) {
+        undo.add([&] { apply_limits(before, *running); });
+        apply_limits(after, *running);
+    }
+    s_.global.write([&](db::Transaction& tx) { repo_.update(tx, after.row); });
+    undo.commit();
+    const auto size = [](const Loaded& instance) {
+        for (const auto& [name, device] : instance.devices)
+            if (const auto path = device.find("path"); path != device.end() && path->second == "/")
+                if (const auto it = device.find("size"); it != device.end()) return it->second;
+        return std::string{};
+    };
+    if (const auto now = size(after); now != size(before))
+        s_.storage.set_instance_quota(ref.project, ref.name, now.empty() ? 0 : text::parse_bytes(now));
+    if (user_requested) lifecycle(ref, "instance-updated");
+}
+
+OperationPtr Manager::rename(const InstanceRef& ref, const api::InstancePost& request) {
+    (void)load(ref);
+    if (request.migration || !request.pool.empty() || !request.project.empty())
+        throw Error{ErrorCode::Unsupported, "Moving instances is not supported on this server"};
+    names::check_instance(request.name);
+    const InstanceRef to{ref.project, request.name};
+    if (s_.global.read_value([&](db::Transaction& tx) { return repo_.find(tx, to.project, to.name).has_value(); }))
+        throw Error{ErrorCode::AlreadyExists, "Name " + text::quote(to.name) + " already in use"};
+    return s_.operations.start(operation_options(kInstanceRename, ref),
+                               [this, ref, name = request.name](OperationContext&) { run_rename(ref, name); });
+}
+
+void Manager::run_rename(const InstanceRef& ref, const std::string& to) {
+    const InstanceRef target_ref{ref.project, to};
+    const auto claim = claims_.take(ref, "rename");
+    const auto target_claim = claims_.take(target_ref, "create");
+    if (runtime_.find(ref)) throw Error{ErrorCode::BadState, "Renaming of running container not allowed"};
+    const auto instance = load(ref);
+    const auto intent = intents_.begin("instance-rename", ref.project, ref.name, nlohmann::json{{"to", to}}.dump());
+    Rollback undo;
+    undo.add([&] { intents_.end(intent); });
+    s_.storage.rename_instance(ref.project, ref.name, to);
+    undo.add([&] { s_.storage.rename_instance(ref.project, to, ref.name); });
+    s_.global.write([&](db::Transaction& tx) {
+        repo_.rename(tx, instance.row.id, to);
+        repo_.set_config(tx, instance.row.id, {{"volatile.apply_template", "rename"}});
+    });
+    undo.commit();
+    forget_directories(target_ref);
+    const auto logs = s_.state_dir.make_dir("logs", 0700);
+    if (logs.exists(dir_name(ref))) logs.rename(dir_name(ref), dir_name(target_ref));
+    forget_directories(ref);
+    intents_.end(intent);
+    s_.events.lifecycle(ref.project, "instance-renamed", instance_url(target_ref), {{"old_name", ref.name}});
+}
+
+OperationPtr Manager::remove(const InstanceRef& ref) {
+    (void)load(ref);
+    if (runtime_.find(ref) && claims_.holder(ref).empty()) throw Error{ErrorCode::BadState, "Instance is running"};
+    return s_.operations.start(operation_options(kInstanceDelete, ref), [this, ref](OperationContext&) {
+        const auto claim = [&] {
+            try {
+                return claims_.take(ref, "delete");
+            } catch (Error& error) {
+                error.add_context("Failed to create instance delete operation");
+                throw;
+            }
+        }();
+        if (runtime_.find(ref)) throw Error{ErrorCode::BadState, "Instance is running"};
+        if (text::is_true(load(ref).value("security.protection.delete")))
+            throw Error{ErrorCode::Forbidden, "Instance is protected"};
+        run_remove(ref);
+        lifecycle(ref, "instance-deleted");
+    });
+}
+
+/// The caller holds the claim; the container does not run. Repeatable after a crash at any point (R42).
+void Manager::run_remove(const InstanceRef& ref) {
+    const auto instance = load(ref);
+    const auto intent = intents_.begin("instance-delete", ref.project, ref.name);
+    const auto path = devices_path(ref);
+    for (const auto& [name, config] : instance.devices) {
+        try {
+            const IdMap map;
+            device::make_device(name, config)
+                ->removed(target(instance, map, path), device_volatile(instance.row.config, name));
+        } catch (const Error& error) {
+            s_.log.warning("Failed to remove device",
+                           {{"instance", ref.name}, {"device", name}, {"err", error.what()}});
+        }
+    }
+    s_.storage.delete_instance(ref.project, ref.name);
+    s_.global.write([&](db::Transaction& tx) { repo_.remove(tx, instance.row.id); });
+    forget_directories(ref);
+    id_slots_.lock()->erase(ref);
+    intents_.end(intent);
+}
+
+/// What a deleted instance leaves outside of its volume.
+void Manager::forget_directories(const InstanceRef& ref) const {
+    for (const char* parent : {"logs", "devices"})
+        if (s_.state_dir.exists(parent)) s_.state_dir.dir(parent).remove_tree(dir_name(ref));
+    if (s_.state_dir.exists("security/seccomp")) s_.state_dir.dir("security/seccomp").remove(dir_name(ref));
+}
+
+void Manager::profile_check(const std::string& project, const std::string& profile, const api::ProfilePut& next) {
+    auto profiles = expander(project);
+    profiles.replace({.name = profile, .config = next.config, .devices = next.devices});
+    for (auto& row : s_.global.read_value([&](db::Transaction& tx) { return repo_.list(tx, project); })) {
+        if (std::find(row.profiles.begin(), row.profiles.end(), profile) == row.profiles.end()) continue;
+        check_expanded(profiles.expand(std::move(row)));
+    }
+}
+
+void Manager::profile_changed(const std::string& project, const std::string& profile, const api::ProfilePut& before) {
+    auto old = expander(project);
+    old.replace({.name = profile, .config = before.config, .devices = before.devices});
+    const auto users =
+        s_.global.read_value([&](db::Transaction& tx) { return repo_.using_profile(tx, project, profile); });
+    std::string failures;
+    for (const auto& name : users) {
+        const InstanceRef ref{project, name};
+        try {
+            const auto claim = claims_.wait(ref, "update", kPatience);
+            const auto after = load(ref);
+            apply_change(old.expand(after.row), after, false);
+        } catch (const Error& error) {
+            failures += fmt::format("\n - Project: {}, Instance: {}: {}", project, name, error.what());
+        }
+    }
+    if (!failures.empty())
+        throw Error{ErrorCode::Internal,
+                    "The following instances failed to update (profile change still saved):" + failures};
+}
+
+} // namespace lxdcore::instance

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "config/config_keys.hpp"
+#include "instance/architecture.hpp"
+#include "instance/lxc/raw_lxc.hpp"
+#include "instance/manager.hpp"
+#include "instance/petname.hpp"
+#include "operation/operation_types.hpp"
+#include "util/names.hpp"
+#include "util/rollback.hpp"
+#include "util/text.hpp"
+
+namespace lxdcore::instance {
+
+namespace {
+
+constexpr const char* kRecord = "Failed creating instance record";
+constexpr const char* kInit = "Failed initialising instance";
+
+/// Keys of a source that the copy keeps; all other volatile keys belong to the source alone.
+bool copied_volatile(const std::string& key) {
+    return key == "volatile.base_image" || key == "volatile.last_state.idmap";
+}
+
+} // namespace
+
+/// One creation between the request and the finished row.
+struct Manager::Creation {
+    InstanceRef ref;
+    api::InstancesPost request;
+    std::optional<api::Image> image;
+    std::optional<Loaded> source; ///< copy
+    Loaded instance;
+    std::string pool;
+};
+
+OperationPtr Manager::create(const std::string& project, const api::InstancesPost& request) {
+    try {
+        require_project(project);
+    } catch (Error& error) {
+        error.add_context("Failed loading project");
+        throw;
+    }
+    auto creation = std::make_shared<Creation>();
+    creation->request = request;
+    auto& post = creation->request;
+    if (post.name.empty()) {
+        const auto taken = names(project);
+        do
+            post.name = random_name();
+        while (std::find(taken.begin(), taken.end(), post.name) != taken.end());
+    }
+    names::check_instance(post.name);
+    creation->ref = {project, post.name};
+    if (post.type == "virtual-machine")
+        throw Error{ErrorCode::Unsupported, "Instance type \"virtual-machine\" is not supported on this server"};
+    if (!post.type.empty() && post.type != "container")
+        throw Error{ErrorCode::InvalidArgument, "Invalid instance type"};
+    if (!post.instance_type.empty())
+        for (auto& [key, value] : instance_type_limits(post.instance_type))
+            post.config.emplace(key, value);
+
+    const auto profiles = expander(project);
+    const auto& type = post.source.type;
+    if (!post.requested_profiles && type != "copy") post.requested_profiles.emplace({std::string{"default"}});
+    for (const auto& profile : post.requested_profiles.value_or(std::vector<std::string>{}))
+        if (!profiles.knows(profile))
+            throw Error{ErrorCode::Internal, "Requested profile " + text::quote(profile) + " doesn't exist"};
+    if (!post.architecture.empty()) architecture_id(post.architecture);
+
+    auto options = operation_options(kInstanceCreate, creation->ref);
+    if (type == "image") {
+        creation->image = find_image(project, post.source);
+    } else if (type == "copy") {
+        if (post.source.source.empty()) throw Error{ErrorCode::InvalidArgument, "Must specify a source instance"};
+        const auto source_project = post.source.project.empty() ? project : post.source.project;
+        try {
+            creation->source = load({source_project, post.source.source});
+        } catch (Error& error) {
+            error.add_context(fmt::format("Failed to fetch instance {} in project {}", text::quote(post.source.source),
+                                          text::quote(source_project)));
+            throw;
+        }
+        options.resources["instances"].push_back("/1.0/instances/" + post.source.source);
+        options.resources["containers"].push_back("/1.0/containers/" + post.source.source);
+    } else if (type == "migration") {
+        throw Error{ErrorCode::Unsupported, "Creating instances by migration is not supported on this server"};
+    } else if (type != "none") {
+        throw Error{ErrorCode::InvalidArgument, "Unknown source type " + type};
+    }
+    return s_.operations.start(std::move(options), [this, creation](OperationContext& op) {
+        const auto claim = [&] {
+            try {
+                return claims_.take(creation->ref, "create");
+            } catch (Error& error) {
+                error.add_context(kRecord);
+                throw;
+            }
+        }();
+        run_create(*creation, op);
+    });
+}
+
+std::optional<api::Image> Manager::find_image(const std::string& project, const api::InstanceSource& source) const {
+    if (!source.server.empty())
+        throw Error{ErrorCode::Unsupported, "Images of remote servers must be copied to this server first"};
+    if (!source.alias.empty()) return s_.image.resolve(project, "", source.alias);
+    if (!source.fingerprint.empty()) {
+        names::check_fingerprint_prefix(source.fingerprint);
+        try {
+            return s_.image.resolve(project, source.fingerprint, "");
+        } catch (const Error& error) {
+            if (error.code() != ErrorCode::NotFound) throw;
+            return std::nullopt; // LXD reports this one in the operation
+        }
+    }
+    if (source.properties.empty())
+        throw Error{ErrorCode::Internal, "Must specify one of alias, fingerprint or properties for init from image"};
+    std::optional<api::Image> best;
+    for (auto& image : s_.image.list(project, false)) {
+        bool matches = true;
+        for (const auto& [key, value] : source.properties) {
+            const auto it = image.properties.find(key);
+            matches = matches && it != image.properties.end() && it->second == value;
+        }
+        if (matches && (!best || image.created_at.unix_seconds() > best->created_at.unix_seconds()))
+            best = std::move(image);
+    }
+    if (!best) throw Error{ErrorCode::Internal, "No matching image could be found"};
+    return best;
+}
+
+void Manager::check_config(const api::StringMap& local) const {
+    config::validate_instance(local, false);
+    if (const auto it = local.find("raw.lxc"); it != local.end()) check_raw_lxc(it->second);
+}
+
+/// What only the merged configuration shows (R12, R14: the same rule for values from profiles).
+void Manager::check_expanded(const Loaded& instance) const {
+    check_raw_lxc(instance.value("raw.lxc"));
+    limits_of(instance.config, host_, instance.row.name);
+    if (!instance.value("raw.idmap").empty())
+        throw Error{ErrorCode::Unsupported, "raw.idmap is not supported on this server"};
+}
+
+void Manager::build_row(Creation& creation) {
+    const auto& post = creation.request;
+    auto& row = creation.instance.row;
+    row.project = creation.ref.project;
+    row.name = creation.ref.name;
+    row.ephemeral = post.ephemeral;
+    row.description = post.description;
+    row.config = post.config;
+    row.devices = post.devices;
+    row.profiles = post.requested_profiles.value_or(std::vector<std::string>{});
+    row.created_at = api::Time::now();
+    row.last_used_at = api::Time::from_unix(0);
+    std::erase_if(row.config, [](const auto& entry) { return entry.second.empty(); });
+    for (const auto& [key, value] : row.config)
+        if (key.starts_with("volatile.") && (key.starts_with("volatile.idmap.") || key == "volatile.last_state.idmap"))
+            throw Error{ErrorCode::InvalidArgument, "Volatile idmap keys can't be set by the user"};
+    std::string architecture = post.architecture.empty() ? host_architecture() : post.architecture;
+    std::string disk_map = "[]";
+    if (creation.image) {
+        architecture = creation.image->architecture;
+        for (const auto& [key, value] : creation.image->properties)
+            if (!value.empty()) row.config.emplace("image." + key, value);
+    }
+    if (creation.source) {
+        const auto& source = creation.source->row;
+        architecture = architecture_name(source.architecture);
+        for (const auto& [key, value] : source.config)
+            if (!key.starts_with("volatile.") || copied_volatile(key)) row.config.emplace(key, value);
+        for (const auto& [name, device] : source.devices)
+            row.devices.emplace(name, device);
+        if (const auto it = source.config.find("volatile.last_state.idmap"); it != source.config.end())
+            disk_map = it->second;
+    }
+    if (!runs_here(architecture))
+        throw Error{ErrorCode::InvalidArgument, "Requested architecture isn't supported by this host"};
+    row.architecture = architecture_id(architecture);
+    check_config(row.config);
+    config::validate_devices(row.devices);
+
+    creation.instance = expander(row.project).expand(std::move(row));
+    auto& instance = creation.instance;
+    check_expanded(instance);
+    auto& config = instance.row.config;
+    if (creation.image) config["volatile.base_image"] = creation.image->fingerprint;
+    config["volatile.apply_template"] = creation.source ? "copy" : "create";
+    config["volatile.uuid"] = text::uuid4();
+    config["volatile.cloud-init.instance-id"] = text::uuid4();
+    config["volatile.last_state.idmap"] = disk_map;
+    const auto map = next_idmap(instance);
+    config["volatile.idmap.base"] = idmap_base(instance, map);
+    config["volatile.idmap.next"] = map.json();
+    creation.instance = expander(instance.row.project).expand(std::move(instance.row));
+}
+
+void Manager::add_devices(Loaded& instance) {
+    const IdMap map;
+    for (const auto& name : start_order(instance.devices)) {
+        auto device = device::make_device(name, instance.devices.at(name));
+        const auto seen = target(instance, map, devices_path(instance.ref()));
+        try {
+            device->validate(seen, false);
+        } catch (Error& error) {
+            error.add_context(fmt::format("Invalid devices: Device validation failed for {}", text::quote(name)));
+            throw;
+        }
+        const auto current = device_volatile(instance.row.config, name);
+        store_device_volatile(instance.row.config, name, added_values(*device, seen, current));
+    }
+    instance = expander(instance.row.project).expand(std::move(instance.row));
+}
+
+void Manager::run_create(Creation& creation, OperationContext& op) {
+    const auto& ref = creation.ref;
+    const bool exists =
+        s_.global.read_value([&](db::Transaction& tx) { return repo_.find(tx, ref.project, ref.name).has_value(); });
+    if (exists)
+        throw Error{
+            ErrorCode::AlreadyExists,
+            fmt::format("{}: Add instance info to the database: This \"instances\" entry already exists", kRecord)};
+    if (creation.request.source.type == "image" && !creation.image)
+        throw Error{ErrorCode::NotFound, "Image not provided for instance creation"};
+    try {
+        build_row(creation);
+        try {
+            try {
+                creation.pool = root_disk(creation.instance.devices).second.at("pool");
+            } catch (Error& error) {
+                error.add_context("Failed getting root disk");
+                throw;
+            } catch (const std::out_of_range&) {
+                throw Error{ErrorCode::InvalidArgument, "Root disk entry must have a \"pool\" property set"};
+            }
+            s_.storage.require_pool(creation.pool);
+            add_devices(creation.instance);
+        } catch (Error& error) {
+            error.add_context(kInit);
+            throw;
+        }
+    } catch (Error& error) {
+        error.add_context(kRecord);
+        throw;
+    }
+
+    const auto intent = intents_.begin("instance-create", ref.project, ref.name);
+    Rollback undo;
+    undo.add([&] { intents_.end(intent); });
+    undo.add([&] { s_.storage.delete_instance(ref.project, ref.name); });
+    op.throw_if_cancelled();
+    if (creation.image) {
+        const auto& fingerprint = creation.image->fingerprint;
+        s_.storage.ensure_image(creation.pool, fingerprint, s_.image.filler(fingerprint), op);
+        s_.storage.create_from_image(creation.pool, ref.project, ref.name, fingerprint, op);
+    } else if (creation.source) {
+        s_.storage.create_copy(creation.pool, ref.project, ref.name, creation.source->row.project,
+                               creation.source->row.name, op);
+    } else {
+        s_.storage.create_empty(creation.pool, ref.project, ref.name, op);
+    }
+    if (const auto& root = root_disk(creation.instance.devices).second; root.contains("size"))
+        s_.storage.set_instance_quota(ref.project, ref.name, text::parse_bytes(root.at("size")));
+    s_.global.write([&](db::Transaction& tx) { creation.instance.row.id = repo_.insert(tx, creation.instance.row); });
+    undo.commit();
+    intents_.end(intent);
+    if (creation.image) s_.image.touch(ref.project, creation.image->fingerprint);
+    s_.events.lifecycle(ref.project, "instance-created", instance_url(ref),
+                        {{"type", "container"}, {"storage-pool", creation.pool}});
+}
+
+} // namespace lxdcore::instance

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include "instance/manager.hpp"
+#include "util/rollback.hpp"
+#include "util/text.hpp"
+
+namespace lxdcore::instance {
+
+std::string Manager::devices_path(const InstanceRef& ref) const {
+    return s_.state_dir.make_dir("devices", 0711).make_dir(dir_name(ref), 0711).path();
+}
+
+device::Target Manager::target(const Loaded& instance, const IdMap& map, const std::string& path) const {
+    return device::Target{.project = instance.row.project,
+                          .instance = instance.row.name,
+                          .expanded_config = instance.config,
+                          .expanded_devices = instance.devices,
+                          .idmap = map,
+                          .devices_path = path,
+                          .network = s_.network,
+                          .storage = s_.storage,
+                          .log = s_.log,
+                          .helper = &s_.helper};
+}
+
+device::Volatile Manager::added_values(device::Device& device, const device::Target& seen,
+                                       const device::Volatile& current) {
+    try {
+        return device.added(seen, current);
+    } catch (Error& error) {
+        error.add_context("Failed add validation for device " + text::quote(device.name()));
+        throw;
+    }
+}
+
+/// After the end of a container: every device lets go, and one that fails does not keep the others.
+void Manager::release_devices(const Loaded& instance, const IdMap& map, api::StringMap& changes) {
+    const auto path = devices_path(instance.ref());
+    for (const auto& [name, config] : instance.devices) {
+        try {
+            auto device = device::make_device(name, config);
+            const auto current = device_volatile(instance.row.config, name);
+            store_device_volatile(changes, name, device->stopped(target(instance, map, path), current));
+        } catch (const Error& error) {
+            s_.log.warning("Failed to stop device",
+                           {{"instance", instance.row.name}, {"device", name}, {"err", error.what()}});
+        }
+    }
+}
+
+/// Brings the devices from @p before to @p after, on the running container too; gives the volatile keys to store.
+api::StringMap Manager::apply_devices(const Loaded& before, const Loaded& after) {
+    api::StringMap changes;
+    const auto running = runtime_.find(after.ref());
+    const auto map = running ? running->idmap : IdMap{};
+    const auto path = devices_path(after.ref());
+    const auto seen_by = [&](const Loaded& instance) {
+        auto seen = target(instance, map, path);
+        if (running) {
+            seen.init_pid = running->init_pid;
+            seen.init_pidfd = running->init_pidfd->get();
+        }
+        return seen;
+    };
+    const auto remove = [&](const std::string& name) {
+        auto device = device::make_device(name, before.devices.at(name));
+        const auto seen = seen_by(before);
+        const auto current = device_volatile(before.row.config, name);
+        if (running) (void)device->unplug(seen, current);
+        device->removed(seen, current);
+        for (const auto& [key, value] : current)
+            changes["volatile." + name + "." + key] = "";
+    };
+    const auto add = [&](const std::string& name, const Loaded& instance, const device::Volatile& kept) {
+        auto device = device::make_device(name, instance.devices.at(name));
+        const auto seen = seen_by(instance);
+        auto values = added_values(*device, seen, kept);
+        if (running)
+            for (const auto& [key, value] : device->plug(seen, values))
+                values[key] = value;
+        store_device_volatile(changes, name, values);
+    };
+
+    // All checks come before the first change.
+    for (const auto& [name, config] : after.devices) {
+        const auto it = before.devices.find(name);
+        if (it != before.devices.end() && it->second == config) continue;
+        try {
+            device::make_device(name, config)->validate(seen_by(after), false);
+        } catch (Error& error) {
+            error.add_context(fmt::format("Invalid devices: Device validation failed for {}", text::quote(name)));
+            throw;
+        }
+    }
+    Rollback undo;
+    for (const auto& [name, config] : before.devices) {
+        const auto it = after.devices.find(name);
+        if (it != after.devices.end()) continue;
+        remove(name);
+        undo.add([&, name] { add(name, before, device_volatile(before.row.config, name)); });
+    }
+    for (const auto& name : start_order(after.devices)) {
+        const auto& config = after.devices.at(name);
+        const auto it = before.devices.find(name);
+        if (it != before.devices.end() && it->second == config) continue;
+        if (it == before.devices.end()) {
+            add(name, after, device_volatile(after.row.config, name));
+            undo.add([&, name] {
+                auto device = device::make_device(name, after.devices.at(name));
+                if (running) (void)device->unplug(seen_by(after), device_volatile(changes, name));
+                device->removed(seen_by(after), device_volatile(changes, name));
+            });
+            continue;
+        }
+        auto device = device::make_device(name, config);
+        const auto current = device_volatile(after.row.config, name);
+        if (device->can_update(it->second)) {
+            if (running) device->update(seen_by(after), it->second, current);
+        } else if (running) {
+            (void)device::make_device(name, it->second)->unplug(seen_by(before), current);
+            store_device_volatile(changes, name, device->plug(seen_by(after), current));
+        }
+    }
+    undo.commit();
+    return changes;
+}
+
+void Manager::apply_limits(const Loaded& after, const Running& running) const {
+    auto limits = limits_of(after.config, host_, after.row.name);
+    if (limits.cpus.empty())
+        for (const auto cpu : host_.cpus)
+            limits.cpus += (limits.cpus.empty() ? "" : ",") + std::to_string(cpu);
+    Cgroup{cgroups_, running.cgroup}.apply(cgroup_items(cgroups_, limits, true));
+}
+
+} // namespace lxdcore::instance

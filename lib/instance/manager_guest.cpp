@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "instance/lxc/seccomp_profile.hpp"
+#include "instance/manager.hpp"
+#include "util/names.hpp"
+
+namespace lxdcore::instance {
+
+namespace {
+
+constexpr std::size_t kMaxLog = 16 << 20;
+
+} // namespace
+
+std::optional<RunningGuest> Manager::running_guest(const Loaded& instance) const {
+    const auto ref = instance.ref();
+    const auto running = runtime_.find(ref);
+    if (!running) return std::nullopt;
+    return RunningGuest{.ref = ref,
+                        .init_pid = running->init_pid,
+                        .init_pidfd = running->init_pidfd,
+                        .idmap = running->idmap,
+                        .expanded_config = instance.config,
+                        .cgroup_paths = Cgroup{cgroups_, running->cgroup}.directories(),
+                        .seccomp_bpf = seccomp_bpf(instance.config),
+                        .log_path = log_dir(ref).path(),
+                        .lxc_path = s_.state_dir.path() + "/containers",
+                        .lxc_name = dir_name(ref)};
+}
+
+RunningGuest Manager::guest(const InstanceRef& ref) const {
+    const auto instance = load(ref);
+    auto guest = running_guest(instance);
+    if (!guest) throw Error{ErrorCode::BadState, "Instance is not running"};
+    if (runtime_.status(ref) == api::Status::Frozen) throw Error{ErrorCode::BadState, "Instance is frozen"};
+    return std::move(*guest);
+}
+
+OperationPtr Manager::exec(const InstanceRef& ref, const api::InstanceExecPost& request) {
+    return guests_->exec(guest(ref), request);
+}
+
+OperationPtr Manager::exec(const InstanceRef& ref, const api::InstanceExecPost& request, const ExecStreams& streams) {
+    return guests_->exec(guest(ref), request, streams);
+}
+
+OperationPtr Manager::console(const InstanceRef& ref, int width, int height) {
+    return guests_->console(guest(ref), width, height);
+}
+
+std::string Manager::console_log(const InstanceRef& ref) const {
+    (void)load(ref);
+    return log_dir(ref).read_if_exists("console.log", kMaxLog).value_or("");
+}
+
+void Manager::clear_console_log(const InstanceRef& ref) {
+    (void)load(ref);
+    const auto logs = log_dir(ref);
+    if (!logs.exists("console.log")) return;
+    // liblxc keeps the file open: it must be emptied, not replaced.
+    const auto fd = logs.open_file("console.log", O_WRONLY | O_CLOEXEC);
+    if (::ftruncate(fd.get(), 0) != 0) throw_errno("console.log");
+}
+
+std::vector<std::string> Manager::logs(const InstanceRef& ref) const {
+    (void)load(ref);
+    const auto dir = log_dir(ref);
+    std::vector<std::string> out;
+    for (auto& name : dir.list())
+        if (S_ISREG(dir.stat(name).st_mode)) out.push_back(std::move(name));
+    return out;
+}
+
+int Manager::open_log(const InstanceRef& ref, const std::string& name) const {
+    (void)load(ref);
+    names::check_log_file(name);
+    return log_dir(ref).open_file(name, O_RDONLY | O_CLOEXEC).release();
+}
+
+void Manager::remove_log(const InstanceRef& ref, const std::string& name) {
+    (void)load(ref);
+    names::check_log_file(name);
+    if (name == "lxc.log" || name == "lxc.conf")
+        throw Error{ErrorCode::InvalidArgument, "lxc.log and lxc.conf may not be deleted"};
+    const auto dir = log_dir(ref);
+    (void)dir.stat(name);
+    dir.remove(name);
+}
+
+/// Calls @p use with the guest if it runs, else with its root on disk and the ids there.
+template <typename Use>
+auto Manager::with_files(const InstanceRef& ref, Use&& use) const {
+    const auto instance = load(ref);
+    const auto guest = running_guest(instance);
+    if (guest) return use(guest, nullptr, IdMap{});
+    const auto volume = s_.storage.open_instance(ref.project, ref.name);
+    const auto root = volume.dir("rootfs");
+    return use(guest, &root, disk_idmap(instance));
+}
+
+InstanceFile Manager::pull_file(const InstanceRef& ref, const std::string& path, bool head_only) const {
+    return with_files(ref, [&](const auto& guest, const Dir* root, const IdMap& map) {
+        return guests_->pull(ref, guest, root, map, path, head_only);
+    });
+}
+
+void Manager::push_file(const InstanceRef& ref, const InstanceFilePush& push) {
+    with_files(
+        ref, [&](const auto& guest, const Dir* root, const IdMap& map) { guests_->push(ref, guest, root, map, push); });
+}
+
+void Manager::remove_file(const InstanceRef& ref, const std::string& path) {
+    with_files(ref, [&](const auto& guest, const Dir* root, const IdMap& map) {
+        guests_->remove(ref, guest, root, map, path);
+    });
+}
+
+} // namespace lxdcore::instance

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "instance/architecture.hpp"
+#include "instance/lxc/lxc_config.hpp"
+#include "instance/lxc/seccomp_profile.hpp"
+#include "instance/manager.hpp"
+#include "instance/shift.hpp"
+#include "instance/template_files.hpp"
+#include "util/rollback.hpp"
+#include "util/text.hpp"
+
+namespace lxdcore::instance {
+
+namespace {
+
+constexpr std::chrono::seconds kStartTimeout{120};
+
+/// For files that are written anew at each start: no fsync on the way to a running container.
+void write_plain(const Dir& dir, const std::string& name, const std::string& content) {
+    const auto fd = dir.open_file(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (::write(fd.get(), content.data(), content.size()) != static_cast<ssize_t>(content.size()))
+        throw_errno(dir.path() + "/" + name);
+}
+
+TemplateContext template_context(const Loaded& instance, const std::string& trigger) {
+    TemplateContext out;
+    out.config = instance.config;
+    for (const char* kind : {"container.", "instance."}) {
+        const std::string prefix = kind;
+        out.values[prefix + "name"] = instance.row.name;
+        out.values[prefix + "type"] = "container";
+        out.values[prefix + "architecture"] = architecture_name(instance.row.architecture);
+        out.values[prefix + "privileged"] = instance.privileged() ? "True" : "False";
+        out.values[prefix + "ephemeral"] = instance.row.ephemeral ? "True" : "False";
+    }
+    out.values["trigger"] = trigger;
+    for (const auto& [key, value] : instance.config)
+        out.values["config." + key] = value;
+    for (const auto& [name, device] : instance.devices)
+        for (const auto& [key, value] : device)
+            out.values["devices." + name + "." + key] = value;
+    return out;
+}
+
+} // namespace
+
+/// One start: what is prepared, and what must be taken back if it fails.
+struct Manager::StartWork {
+    Loaded instance;
+    IdMap map;
+    bool idmapped = false;
+    std::optional<Dir> volume;
+    std::string devices_path, rootfs;
+    std::vector<device::NicItems> nics;
+    std::vector<device::MountItem> mounts;
+    api::StringMap changes; ///< config keys to store when it runs
+    Rollback undo;
+    int init_pid = -1;
+};
+
+void Manager::run_start(const InstanceRef& ref) {
+    if (runtime_.find(ref)) throw Error{ErrorCode::BadState, "The instance is already running"};
+    const auto claim = [&] {
+        try {
+            return claims_.take(ref, "start");
+        } catch (Error& error) {
+            error.add_context("Failed to create instance start operation");
+            throw;
+        }
+    }();
+    if (runtime_.find(ref)) throw Error{ErrorCode::BadState, "The instance is already running"};
+    start_claimed(ref);
+    lifecycle(ref, "instance-started");
+}
+
+void Manager::start_claimed(const InstanceRef& ref) {
+    StartWork work{.instance = load(ref)};
+    check_expanded(work.instance);
+    s_.storage.require_pool(s_.storage.pool_of(ref.project, ref.name));
+    for (const auto& name : {cgroup_name(ref), monitor_cgroup(ref)})
+        Cgroup{cgroups_, name}.remove();
+    prepare_root(work);
+    plan_devices(work);
+    write_lxc_config(work);
+    launch(work);
+    finish_start(work);
+    work.undo.commit();
+}
+
+void Manager::prepare_root(StartWork& work) {
+    const auto ref = work.instance.ref();
+    work.map = next_idmap(work.instance);
+    work.volume = s_.storage.open_instance(ref.project, ref.name);
+    work.rootfs = s_.storage.instance_path(ref.project, ref.name) + "/rootfs";
+    const auto rootfs = work.volume->dir("rootfs");
+
+    const bool privileged = work.map.ranges.empty();
+    work.idmapped = !privileged && s_.storage.idmapped_mounts(s_.storage.pool_of(ref.project, ref.name));
+    const auto disk = privileged || work.idmapped ? IdMap{} : work.map;
+    if (const auto before = disk_idmap(work.instance); before != disk) shift_tree(rootfs, before, disk);
+    work.changes["volatile.last_state.idmap"] = disk.json();
+    work.changes["volatile.idmap.next"] = work.map.json();
+    work.changes["volatile.idmap.current"] = work.map.json();
+    work.changes["volatile.idmap.base"] = idmap_base(work.instance, work.map);
+
+    std::vector<std::string> triggers{"start"};
+    if (const auto trigger = work.instance.value("volatile.apply_template"); !trigger.empty()) {
+        triggers.insert(triggers.begin(), trigger);
+        work.changes["volatile.apply_template"] = "";
+    }
+    apply_templates(*work.volume, triggers, template_context(work.instance, triggers.front()),
+                    disk.host_uid(0).value_or(0), disk.host_gid(0).value_or(0));
+
+    // R13: nobody but the root of this very container passes through to files of it that are set-id.
+    const auto owner = static_cast<uid_t>(work.map.host_uid(0).value_or(0));
+    if (::fchown(work.volume->fd(), owner, 0) != 0 || ::fchmod(work.volume->fd(), 0100) != 0)
+        throw_errno("protect " + work.volume->path());
+}
+
+void Manager::plan_devices(StartWork& work) {
+    work.devices_path = devices_path(work.instance.ref());
+    for (const auto& name : start_order(work.instance.devices)) {
+        auto device = device::make_device(name, work.instance.devices.at(name));
+        const auto seen = target(work.instance, work.map, work.devices_path);
+        const auto current = device_volatile(work.instance.row.config, name);
+        try {
+            device->validate(seen, false);
+            auto plan = device->start(seen, current, work.undo);
+            if (plan.nic) work.nics.push_back(std::move(*plan.nic));
+            std::move(plan.mounts.begin(), plan.mounts.end(), std::back_inserter(work.mounts));
+            store_device_volatile(work.changes, name, plan.set);
+            // The later steps of this start see what the device has just decided.
+            store_device_volatile(work.instance.row.config, name, plan.set);
+        } catch (Error& error) {
+            error.add_context("Failed to start device " + text::quote(name));
+            throw;
+        }
+    }
+}
+
+void Manager::write_lxc_config(StartWork& work) {
+    const auto ref = work.instance.ref();
+    const auto logs = log_dir(ref);
+    LxcConfigInput in;
+    in.host_name = ref.name;
+    in.architecture = architecture_name(work.instance.row.architecture);
+    in.rootfs = work.rootfs;
+    in.log_dir = logs.path();
+    in.cgroup_payload = cgroup_name(ref);
+    in.cgroup_monitor = monitor_cgroup(ref);
+    in.idmapped_root = work.idmapped;
+    in.apparmor = Dir::open("/sys/kernel").exists("security/apparmor");
+    in.idmap = work.map;
+    in.expanded_config = work.instance.config;
+    in.nics = work.nics;
+    in.mounts = work.mounts;
+    in.cgroup = cgroup_items(cgroups_, limits_of(work.instance.config, host_, ref.name));
+    std::erase_if(in.cgroup, [&](const CgroupItem& item) { return !cgroups_.offers(item); });
+    in.devices_v1 = cgroups_.find("devices") != nullptr;
+    if (const auto profile = seccomp_profile(work.instance.config); !profile.empty()) {
+        const auto dir = s_.state_dir.make_dir("security", 0700).make_dir("seccomp", 0700);
+        write_plain(dir, dir_name(ref), profile);
+        in.seccomp_file = dir.path() + "/" + dir_name(ref);
+    }
+    if (logs.exists("lxc.log")) logs.replace("lxc.log", "lxc.log.old");
+    write_plain(logs, "lxc.conf", lxc_config(in));
+}
+
+void Manager::launch(StartWork& work) {
+    const auto ref = work.instance.ref();
+    const nlohmann::json request{{"name", dir_name(ref)},
+                                 {"lxcpath", s_.state_dir.path() + "/containers"},
+                                 {"config", log_dir(ref).path() + "/lxc.conf"}};
+    try {
+        work.init_pid = s_.helper.call("start", request, {}, kStartTimeout).value("pid", -1);
+    } catch (Error& error) {
+        auto reason = liblxc_failure(ref);
+        throw Error{ErrorCode::Internal, fmt::format("Failed to start the container: {}",
+                                                     reason.empty() ? std::string{error.what()} : reason)};
+    }
+}
+
+/// The line of lxc.log that says what went wrong first.
+std::string Manager::liblxc_failure(const InstanceRef& ref) const {
+    const auto log = log_dir(ref).read_if_exists("lxc.log", 16 << 20);
+    if (!log) return {};
+    for (const auto& line : text::split(*log, '\n')) {
+        const auto at = line.find(" ERROR ");
+        if (at == std::string::npos) continue;
+        // "<module> - <file:function:line> - <text>"
+        const auto first = line.find(" - ", at);
+        const auto second = first == std::string::npos ? first : line.find(" - ", first + 3);
+        return second == std::string::npos ? line : line.substr(second + 3);
+    }
+    return {};
+}
+
+void Manager::finish_start(StartWork& work) {
+    const auto ref = work.instance.ref();
+    std::optional<Running> running;
+    try {
+        running = runtime_.add(ref, work.init_pid, work.map, cgroup_name(ref));
+    } catch (const Error&) { // init has ended already: started, then stopped
+    }
+    if (running) {
+        work.undo.add([this, ref, running] {
+            runtime_.request_stop(ref, true);
+            stop_forced(ref, *running);
+        });
+        for (const auto& name : start_order(work.instance.devices)) {
+            auto device = device::make_device(name, work.instance.devices.at(name));
+            auto seen = target(work.instance, work.map, work.devices_path);
+            seen.init_pid = running->init_pid;
+            seen.init_pidfd = running->init_pidfd->get();
+            const auto current = device_volatile(work.instance.row.config, name);
+            store_device_volatile(work.changes, name, device->started(seen, current));
+        }
+    } else {
+        release_devices(work.instance, work.map, work.changes);
+    }
+    work.changes["volatile.last_state.power"] = running ? "RUNNING" : "STOPPED";
+    s_.global.write([&](db::Transaction& tx) {
+        repo_.set_config(tx, work.instance.row.id, work.changes);
+        repo_.set_last_used(tx, work.instance.row.id, api::Time::now());
+    });
+}
+
+} // namespace lxdcore::instance

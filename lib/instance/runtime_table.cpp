@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "instance/runtime_table.hpp"
+
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+
+#include <condition_variable>
+#include <mutex>
+
+#include "util/dir.hpp"
+#include "util/text.hpp"
+
+namespace lxdcore::instance {
+
+namespace {
+
+constexpr std::chrono::milliseconds kRebootPoll{20};
+
+UniqueFd open_pidfd(int pid) {
+    UniqueFd fd{static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))};
+    if (!fd) throw_errno("pidfd of process " + std::to_string(pid));
+    return fd;
+}
+
+int parent_of(int pid) {
+    const auto stat = Dir::open("/proc").read(std::to_string(pid) + "/stat");
+    // The name in parentheses may hold anything, also ')'.
+    const auto fields = text::split(std::string_view{stat}.substr(stat.rfind(')') + 2), ' ');
+    const auto parent = fields.size() > 1 ? text::parse_int(fields[1]) : std::nullopt;
+    if (!parent || *parent <= 1) throw Error{ErrorCode::NotFound, "no monitor process"};
+    return static_cast<int>(*parent);
+}
+
+int child_of(int pid) {
+    const auto id = std::to_string(pid);
+    const auto children = Dir::open("/proc").read_if_exists(id + "/task/" + id + "/children");
+    if (!children) return -1;
+    const auto list = text::split(text::trim(*children), ' ');
+    return list.empty() ? -1 : static_cast<int>(text::parse_int(list.front()).value_or(-1));
+}
+
+} // namespace
+
+struct RuntimeTable::Impl : std::enable_shared_from_this<RuntimeTable::Impl> {
+    struct Entry {
+        Running running;
+        Reactor::Token monitor_watch = 0, init_watch = 0;
+        bool has_init_watch = false;
+    };
+    Impl(Reactor& r, Callbacks c) : reactor{r}, callbacks{std::move(c)} {}
+
+    Reactor& reactor;
+    Callbacks callbacks;
+    mutable std::mutex mutex;
+    std::condition_variable changed;
+    std::map<InstanceRef, Entry> entries;
+    std::uint64_t next = 1;
+    bool interrupted = false;
+
+    std::map<InstanceRef, Entry>::iterator by_generation(std::uint64_t generation) {
+        auto it = entries.begin();
+        while (it != entries.end() && it->second.running.generation != generation)
+            ++it;
+        return it;
+    }
+
+    void watch_init(Entry& entry, std::uint64_t generation) {
+        const auto fd = entry.running.init_pidfd;
+        entry.init_watch = reactor.watch(fd->get(), EPOLLIN, [weak = weak_from_this(), fd, generation](std::uint32_t) {
+            if (const auto self = weak.lock()) self->init_ended(generation);
+        });
+        entry.has_init_watch = true;
+    }
+
+    void init_ended(std::uint64_t generation) {
+        std::unique_lock lock{mutex};
+        const auto it = by_generation(generation);
+        if (it == entries.end() || !it->second.has_init_watch) return;
+        it->second.has_init_watch = false;
+        const auto token = it->second.init_watch;
+        lock.unlock();
+        reactor.cancel(token);
+        poll_reboot(generation);
+    }
+
+    /// The monitor either ends soon or starts a new init; there is no descriptor that would tell.
+    void poll_reboot(std::uint64_t generation) {
+        std::unique_lock lock{mutex};
+        const auto it = by_generation(generation);
+        if (it == entries.end()) return;
+        auto& running = it->second.running;
+        const int pid = child_of(running.monitor_pid);
+        if (pid <= 0 || pid == running.init_pid) {
+            lock.unlock();
+            reactor.after(kRebootPoll, [weak = weak_from_this(), generation] {
+                if (const auto self = weak.lock()) self->poll_reboot(generation);
+            });
+            return;
+        }
+        try {
+            running.init_pidfd = std::make_shared<UniqueFd>(open_pidfd(pid));
+            running.init_pid = pid;
+            running.frozen = false;
+            watch_init(it->second, generation);
+        } catch (const Error&) { // ended again: the next round sees it
+            lock.unlock();
+            reactor.after(kRebootPoll, [weak = weak_from_this(), generation] {
+                if (const auto self = weak.lock()) self->poll_reboot(generation);
+            });
+            return;
+        }
+        const auto ref = it->first;
+        lock.unlock();
+        callbacks.rebooted(ref);
+    }
+
+    void monitor_ended(std::uint64_t generation) {
+        std::unique_lock lock{mutex};
+        const auto it = by_generation(generation);
+        if (it == entries.end()) return;
+        auto& entry = it->second;
+        const auto ref = it->first;
+        const auto monitor = std::exchange(entry.monitor_watch, 0);
+        const auto init = entry.init_watch;
+        const bool has_init = std::exchange(entry.has_init_watch, false);
+        lock.unlock();
+        reactor.cancel(monitor);
+        if (has_init) reactor.cancel(init);
+        callbacks.ended(ref, generation);
+    }
+};
+
+RuntimeTable::RuntimeTable(Reactor& reactor, Callbacks callbacks)
+    : impl_{std::make_shared<Impl>(reactor, std::move(callbacks))} {}
+
+RuntimeTable::~RuntimeTable() {
+    std::vector<Reactor::Token> tokens;
+    {
+        const std::scoped_lock lock{impl_->mutex};
+        for (auto& [ref, entry] : impl_->entries) {
+            if (entry.monitor_watch != 0) tokens.push_back(entry.monitor_watch);
+            if (entry.has_init_watch) tokens.push_back(entry.init_watch);
+        }
+    }
+    for (const auto token : tokens)
+        impl_->reactor.cancel(token);
+}
+
+Running RuntimeTable::add(const InstanceRef& ref, int init_pid, IdMap idmap, std::string cgroup) {
+    Impl::Entry entry;
+    auto& running = entry.running;
+    running.init_pidfd = std::make_shared<UniqueFd>(open_pidfd(init_pid));
+    running.monitor_pid = parent_of(init_pid);
+    running.monitor_pidfd = std::make_shared<UniqueFd>(open_pidfd(running.monitor_pid));
+    // The pidfds pin the processes: the same parent now means that neither number was reused meanwhile.
+    if (parent_of(init_pid) != running.monitor_pid) throw Error{ErrorCode::NotFound, "the monitor has ended"};
+    running.init_pid = init_pid;
+    running.idmap = std::move(idmap);
+    running.cgroup = std::move(cgroup);
+
+    const std::scoped_lock lock{impl_->mutex};
+    const auto generation = impl_->next++;
+    running.generation = generation;
+    const auto fd = running.monitor_pidfd;
+    auto [it, added] = impl_->entries.insert_or_assign(ref, std::move(entry));
+    impl_->watch_init(it->second, generation);
+    it->second.monitor_watch =
+        impl_->reactor.watch(fd->get(), EPOLLIN, [weak = std::weak_ptr<Impl>{impl_}, fd, generation](std::uint32_t) {
+            if (const auto self = weak.lock()) self->monitor_ended(generation);
+        });
+    return it->second.running;
+}
+
+void RuntimeTable::erase(const InstanceRef& ref, std::uint64_t generation) {
+    const std::scoped_lock lock{impl_->mutex};
+    const auto it = impl_->entries.find(ref);
+    if (it != impl_->entries.end() && it->second.running.generation == generation) impl_->entries.erase(it);
+    impl_->changed.notify_all();
+}
+
+std::optional<Running> RuntimeTable::find(const InstanceRef& ref) const {
+    const std::scoped_lock lock{impl_->mutex};
+    const auto it = impl_->entries.find(ref);
+    if (it == impl_->entries.end()) return std::nullopt;
+    return it->second.running;
+}
+
+api::Status RuntimeTable::status(const InstanceRef& ref) const {
+    const std::scoped_lock lock{impl_->mutex};
+    const auto it = impl_->entries.find(ref);
+    if (it == impl_->entries.end()) return api::Status::Stopped;
+    return it->second.running.frozen ? api::Status::Frozen : api::Status::Running;
+}
+
+std::vector<InstanceRef> RuntimeTable::all() const {
+    const std::scoped_lock lock{impl_->mutex};
+    std::vector<InstanceRef> out;
+    for (const auto& [ref, entry] : impl_->entries)
+        out.push_back(ref);
+    return out;
+}
+
+void RuntimeTable::set_frozen(const InstanceRef& ref, bool frozen) {
+    const std::scoped_lock lock{impl_->mutex};
+    if (const auto it = impl_->entries.find(ref); it != impl_->entries.end()) it->second.running.frozen = frozen;
+}
+
+bool RuntimeTable::request_stop(const InstanceRef& ref, bool keep) {
+    const std::scoped_lock lock{impl_->mutex};
+    const auto it = impl_->entries.find(ref);
+    if (it == impl_->entries.end()) return false;
+    it->second.running.stop_requested = true;
+    it->second.running.keep = keep;
+    return true;
+}
+
+void RuntimeTable::withdraw_stop(const InstanceRef& ref) {
+    const std::scoped_lock lock{impl_->mutex};
+    const auto it = impl_->entries.find(ref);
+    if (it == impl_->entries.end()) return;
+    it->second.running.stop_requested = false;
+    it->second.running.keep = false;
+}
+
+bool RuntimeTable::wait_gone(const InstanceRef& ref, std::uint64_t generation,
+                             std::optional<std::chrono::milliseconds> timeout) {
+    std::unique_lock lock{impl_->mutex};
+    const auto gone = [&] {
+        const auto it = impl_->entries.find(ref);
+        return it == impl_->entries.end() || it->second.running.generation != generation;
+    };
+    const auto done = [&] { return impl_->interrupted || gone(); };
+    if (timeout)
+        impl_->changed.wait_for(lock, *timeout, done);
+    else
+        impl_->changed.wait(lock, done);
+    return gone();
+}
+
+void RuntimeTable::interrupt() {
+    const std::scoped_lock lock{impl_->mutex};
+    impl_->interrupted = true;
+    impl_->changed.notify_all();
+}
+
+} // namespace lxdcore::instance

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+
+namespace lxdcore::instance {
+
+/// What a template may look at: nothing but these values (R4).
+struct TemplateContext {
+    /// Flat dotted names: "container.name" -> "c1", "path", "trigger", "properties.os".
+    std::map<std::string, std::string> values;
+    /// Config of the instance for config_get(key, default).
+    std::map<std::string, std::string> config;
+};
+
+/// The part of pongo2 that image templates use: {{ value|filter:arg }}, {% if %}/{% elif %}/{% else %}/{% endif %},
+/// {# comments #}. No file, include or function beyond config_get.
+/// Reentrant. Output is at most 1 MiB and the work is bounded.
+/// @throws Error InvalidArgument for an unknown tag, a wrong form, or a bound that was exceeded
+std::string render_template(std::string_view source, const TemplateContext& context);
+
+} // namespace lxdcore::instance

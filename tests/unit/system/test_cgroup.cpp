@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+
+#include <lxdcore/error.hpp>
+
+#include "support/temp_dir.hpp"
+#include "system/cgroup.hpp"
+
+using namespace lxdcore;
+using test::TempDir;
+
+namespace {
+
+CgroupLayout v1(const std::string& base = "/x") {
+    std::vector<CgroupLayout::Mount> mounts;
+    for (const char* name : {"memory", "cpu", "cpuset", "pids", "freezer", "cpuacct"})
+        mounts.push_back({base + "/" + name, {name}, false});
+    return CgroupLayout{std::move(mounts)};
+}
+
+CgroupLayout v2(const std::string& base = "/x") {
+    return CgroupLayout{{{base, {"memory", "cpu", "cpuset", "pids"}, true}}};
+}
+
+std::string value(const std::vector<CgroupItem>& items, const std::string& key) {
+    for (auto it = items.rbegin(); it != items.rend(); ++it)
+        if (it->key == key) return it->value;
+    return "(none)";
+}
+
+} // namespace
+
+TEST_CASE("v1, hybrid and v2 hosts are told apart by their mounts") {
+    const auto hybrid =
+        CgroupLayout::parse("30 23 0:26 / /sys/fs/cgroup/cpu,cpuacct rw shared:9 - cgroup cgroup rw,cpu,cpuacct\n"
+                            "31 23 0:27 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw,nsdelegate\n"
+                            "32 23 0:28 / /odd\\040path rw - cgroup memory rw,memory\n"
+                            "33 23 0:29 / /proc rw - proc proc rw\n");
+    REQUIRE(hybrid.mounts().size() == 3);
+    CHECK(hybrid.find("cpuacct")->path == "/sys/fs/cgroup/cpu,cpuacct");
+    CHECK(!hybrid.unified("cpu"));
+    CHECK(hybrid.unified_mount()->path == "/sys/fs/cgroup/unified");
+    CHECK(hybrid.find("memory")->path == "/odd path");
+    CHECK(hybrid.find("pids") == nullptr);
+    CHECK(CgroupLayout::parse("").mounts().empty());
+}
+
+TEST_CASE("limits become v1 settings") {
+    const CgroupLimits limits{.memory = 64000000,
+                              .memory_soft = 57600000,
+                              .processes = 100,
+                              .cpu_shares = 505,
+                              .cpu_quota_us = 25000,
+                              .cpus = "0"};
+    const auto items = cgroup_items(v1(), limits);
+    CHECK(value(items, "memory.limit_in_bytes") == "64000000");
+    CHECK(value(items, "memory.memsw.limit_in_bytes") == "64000000");
+    CHECK(value(items, "memory.soft_limit_in_bytes") == "57600000");
+    CHECK(value(items, "pids.max") == "100");
+    CHECK(value(items, "cpu.shares") == "505");
+    CHECK(value(items, "cpu.cfs_quota_us") == "25000");
+    CHECK(value(items, "cpuset.cpus") == "0");
+    for (const auto& item : items)
+        CHECK(!item.unified);
+}
+
+TEST_CASE("limits become v2 settings") {
+    const CgroupLimits limits{.memory = 64000000,
+                              .memory_soft = 57600000,
+                              .swap = false,
+                              .processes = 100,
+                              .cpu_shares = 1024,
+                              .cpu_quota_us = 25000};
+    const auto items = cgroup_items(v2(), limits);
+    CHECK(value(items, "memory.max") == "64000000");
+    CHECK(value(items, "memory.high") == "57600000");
+    CHECK(value(items, "memory.swap.max") == "0");
+    CHECK(value(items, "cpu.max") == "25000 100000");
+    CHECK(value(items, "cpu.weight") == "39");
+    CHECK(value(items, "memory.limit_in_bytes") == "(none)");
+    for (const auto& item : items)
+        CHECK(item.unified);
+}
+
+TEST_CASE("no limits give no settings at start and lift everything on a running instance") {
+    CHECK(cgroup_items(v1(), {}).empty());
+    CHECK(cgroup_items(v2(), {}).empty());
+    CHECK(value(cgroup_items(v1(), {}, true), "memory.limit_in_bytes") == "-1");
+    CHECK(value(cgroup_items(v1(), {}, true), "pids.max") == "max");
+    CHECK(value(cgroup_items(v2(), {}, true), "memory.max") == "max");
+    CHECK(value(cgroup_items(v2(), {}, true), "cpu.max") == "max 100000");
+}
+
+TEST_CASE("a raised v1 memory limit is written outside in") {
+    const auto items = cgroup_items(v1(), {.memory = 100}, true);
+    std::vector<std::string> order;
+    for (const auto& item : items)
+        if (item.key.ends_with("limit_in_bytes") && item.key.find("soft") == std::string::npos)
+            order.push_back(item.key + "=" + item.value);
+    CHECK(order == std::vector<std::string>{"memory.memsw.limit_in_bytes=-1", "memory.limit_in_bytes=-1",
+                                            "memory.limit_in_bytes=100", "memory.memsw.limit_in_bytes=100"});
+}
+
+TEST_CASE("usage is read from either layout") {
+    TempDir base;
+    const auto file = [&](const std::string& path, const std::string& text) { test::write_file(base / path, text); };
+    file("memory/c/memory.usage_in_bytes", "1000\n");
+    file("memory/c/memory.memsw.usage_in_bytes", "1500\n");
+    file("memory/c/memory.limit_in_bytes", "9223372036854771712\n");
+    file("pids/c/pids.current", "3\n");
+    file("cpuacct/c/cpuacct.usage", "77\n");
+    file("two/c/memory.current", "2000\n");
+    file("two/c/memory.max", "max\n");
+    file("two/c/memory.swap.current", "5\n");
+    file("two/c/cpu.stat", "usage_usec 12\nuser_usec 3\n");
+
+    const auto old_layout = v1(base.path().string());
+    const auto old = Cgroup{old_layout, "c"}.usage();
+    CHECK(old.memory == 1000);
+    CHECK(old.swap == 500);
+    CHECK(old.memory_limit == 0);
+    CHECK(old.processes == 3);
+    CHECK(old.cpu_ns == 77);
+
+    const auto new_layout = v2((base / "two").string());
+    const Cgroup cgroup{new_layout, "c"};
+    CHECK(cgroup.usage().memory == 2000);
+    CHECK(cgroup.usage().swap == 5);
+    CHECK(cgroup.usage().cpu_ns == 12000);
+    CHECK(cgroup.directories().size() == 1);
+    CHECK(!Cgroup{new_layout, "d"}.exists());
+}
+
+TEST_CASE("settings land in the files of the instance, and unknown files are left out") {
+    TempDir base;
+    test::write_file(base / "memory/c/memory.limit_in_bytes", "");
+    const auto layout = v1(base.path().string());
+    Cgroup{layout, "c"}.apply({{false, "memory", "memory.limit_in_bytes", "5"},
+                               {false, "memory", "memory.memsw.limit_in_bytes", "5"},
+                               {false, "nothing", "nothing.x", "5"}});
+    CHECK(test::read_file(base / "memory/c/memory.limit_in_bytes") == "5");
+    CHECK_THROWS_AS((Cgroup{layout, "c"}.apply({{false, "pids", "pids.max", "5"}})), Error);
+}
