@@ -49,8 +49,8 @@ struct Fixture {
     Dir state;
     Logger log;
     std::unique_ptr<db::Database> local = test::memory_local(), global = test::memory_global();
-    WorkerPool workers{2};
     Reactor reactor;
+    WorkerPool workers{2};
     std::unique_ptr<EventService> events = make_event_service();
     std::unique_ptr<OperationService> operations = make_operation_service(*events, workers, reactor, log);
     std::unique_ptr<storage::StorageManager> storage;
@@ -68,6 +68,8 @@ struct Fixture {
         images = image::make_image_manager(*local, *global, state, *storage, *operations, *events, helper, log);
         images->start();
     }
+
+    ~Fixture() { operations->drain(std::chrono::seconds{30}); }
 
     OperationPtr import(const std::string& metadata, const std::string& rootfs = "", ImageUpload upload = {}) {
         auto sink = images->upload();
