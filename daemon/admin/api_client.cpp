@@ -9,6 +9,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/parser.hpp>
@@ -41,7 +42,7 @@ void send_all(int fd, std::string_view text) {
 
 std::string receive(int fd) {
     http::response_parser<http::string_body> parser;
-    parser.body_limit(boost::none);
+    parser.body_limit(std::numeric_limits<std::uint64_t>::max()); // Beast 1.74 takes none for 0
     std::string pending;
     char piece[16 * 1024];
     while (!parser.is_done()) {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/write.hpp>
@@ -71,7 +72,7 @@ Awaitable<std::size_t> Connection::fill() {
 Awaitable<bool> Connection::read_request(Request& request) {
     parser_.emplace();
     parser_->header_limit(static_cast<std::uint32_t>(server_.limits.header_bytes));
-    parser_->body_limit(boost::none);
+    parser_->body_limit(std::numeric_limits<std::uint64_t>::max()); // handlers bound it; Beast 1.74 takes none for 0
     parser_->eager(false);
     deadline_.set(server_.limits.idle);
     if (begin_ == end_ && co_await fill() == 0) co_return false;

@@ -22,8 +22,8 @@ Deadlines::Entry::~Entry() {
 void Deadlines::tick() {
     ticking_ = !entries_.empty();
     if (!ticking_) return;
-    timer_.expires_after(kTick);
-    timer_.async_wait([this](error_code ec) {
+    timer_->expires_after(kTick);
+    timer_->async_wait([this](error_code ec) {
         if (ec) return;
         const auto now = Clock::now();
         for (next_ = entries_.begin(); next_ != entries_.end();) {
@@ -36,8 +36,12 @@ void Deadlines::tick() {
     });
 }
 
-IoThread::IoThread() = default;
-IoThread::~IoThread() { stop(); }
+IoThread::IoThread() { deadlines_.attach(io_); }
+
+IoThread::~IoThread() {
+    stop();
+    deadlines_.detach();
+}
 
 void IoThread::start() {
     thread_ = std::thread{[this] {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <list>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -20,7 +21,8 @@ namespace lxdcore::daemon {
 class Deadlines {
 public:
     using Clock = std::chrono::steady_clock;
-    explicit Deadlines(asio::io_context& io) : timer_{io} {}
+    void attach(asio::io_context& io) { timer_.emplace(io); }
+    void detach() { timer_.reset(); }
 
     /// One limit; expire() is called once each time it passes.
     class Entry {
@@ -42,7 +44,7 @@ public:
 
 private:
     void tick();
-    Timer timer_;
+    std::optional<Timer> timer_;
     std::list<Entry*> entries_;
     std::list<Entry*>::iterator next_ = entries_.end(); ///< survives removals while a tick runs
     bool ticking_ = false;
@@ -59,8 +61,8 @@ public:
     void stop(); ///< returns when the thread has ended
 
 private:
+    Deadlines deadlines_; ///< outlives the connections, which the event loop owns to the end
     asio::io_context io_{1};
-    Deadlines deadlines_{io_};
     asio::executor_work_guard<Executor> guard_{io_.get_executor()};
     std::thread thread_;
 };

@@ -78,12 +78,16 @@ Reply RawClient::receive(bool head_only) {
     reply.status = std::atoi(reply.head.c_str() + sizeof "HTTP/1.1");
     reply.body = text.substr(end + 4);
     const auto at = reply.head.find("Content-Length: ");
-    if (head_only || reply.status == 100 || at == std::string::npos) {
+    if (!head_only && reply.status >= 200 && reply.head.find("chunked") != std::string::npos) {
+        while (reply.body.find("0\r\n\r\n") == std::string::npos) {
+            const auto more = receive_some();
+            if (more.empty()) break;
+            reply.body += more;
+        }
+        return reply;
+    }
+    if (head_only || reply.status < 200 || at == std::string::npos) {
         buffer_ = std::exchange(reply.body, {});
-        if (reply.status == 100 || head_only || reply.head.find("chunked") == std::string::npos) return reply;
-        while (buffer_.find("0\r\n\r\n") == std::string::npos)
-            buffer_ += RawClient::receive_some();
-        reply.body = std::exchange(buffer_, {});
         return reply;
     }
     const auto length = static_cast<std::size_t>(std::atoll(reply.head.c_str() + at + sizeof "Content-Length:"));
