@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+namespace lxdcore::python {
+
+// One file per area.
+void init_errors(pybind11::module_& m);
+void init_operation(pybind11::module_& m);
+void init_services(pybind11::module_& m);
+void init_instances(pybind11::module_& m);
+void init_core(pybind11::module_& m);
+
+} // namespace lxdcore::python
