@@ -130,12 +130,13 @@ std::vector<ProfileRow> InstanceRepository::profiles(Transaction& tx, const std:
     while (config.next())
         if (const auto it = index.find(config.int64(0)); it != index.end())
             out[it->second].config[config.text(1)] = config.text(2);
-    auto devices = tx.query(R"sql(SELECT d.profile_id, d.name, c.key, c.value FROM profiles_devices AS d
+    auto devices = tx.query(R"sql(SELECT d.profile_id, d.name, c.key, c.value, d.type FROM profiles_devices AS d
                                     LEFT JOIN profiles_devices_config AS c ON c.profile_device_id = d.id)sql");
     while (devices.next()) {
         const auto it = index.find(devices.int64(0));
         if (it == index.end()) continue;
         auto& device = out[it->second].devices[devices.text(1)];
+        device.emplace("type", kDeviceTypes.at(static_cast<std::size_t>(devices.int64(4))));
         if (!devices.is_null(2)) device[devices.text(2)] = devices.text(3);
     }
     return out;

@@ -61,6 +61,7 @@ const std::vector<std::string>& ServerService::api_extensions() {
         "images_expiry",                     // expiry of images
         "image_profiles",                    // profiles of images
         "resources_disk_id",                 // disks: device_id
+        "api_filtering",                     // filter= of lists
         "instance_nic_network",              // network= of NICs
         "firewall_driver",                   // environment: firewall
         "resources_usb_pci",                 // USB and PCI devices
