@@ -97,26 +97,34 @@ struct Interactive {
         channel.fd = ends[0];
         channel.readable = readable;
         channel.writable = writable;
-        channel.end_input = [this] {
-            ::shutdown(ends[0], SHUT_WR);
-            ++ended;
+        channel.end_input = [state = state, fd = ends[0]] {
+            if (!state->over) ::shutdown(fd, SHUT_WR);
+            ++state->ended;
         };
-        channel.on_close = [this] { closed.set_value(); };
+        channel.on_close = [state = state] { state->closed.set_value(); };
         channel.close_request = close_request;
         secret = handle->add_channel("0", channel, [] {});
         handle->run();
         url = "/1.0/operations/" + handle->operation()->id() + "/websocket?secret=" + secret;
     }
     ~Interactive() {
+        state->over = true;
         handle->succeed();
         for (const int fd : ends)
             if (fd >= 0) ::close(fd);
     }
-    bool wait_closed() { return closed.get_future().wait_for(std::chrono::seconds{10}) == std::future_status::ready; }
+    bool wait_closed() {
+        return state->closed.get_future().wait_for(std::chrono::seconds{10}) == std::future_status::ready;
+    }
 
     std::shared_ptr<std::function<void()>> close_request = std::make_shared<std::function<void()>>();
-    std::promise<void> closed;
-    std::atomic<int> ended = 0;
+    /// What the daemon may still report to when the operation has gone.
+    struct State {
+        std::promise<void> closed;
+        std::atomic<int> ended = 0;
+        std::atomic<bool> over = false;
+    };
+    std::shared_ptr<State> state = std::make_shared<State>();
     int ends[2] = {-1, -1};
     std::shared_ptr<OperationHandle> handle;
     std::string secret, url;
@@ -175,7 +183,7 @@ TEST_CASE("input flows to the command and an empty text frame ends it") {
     CHECK(client.receive().opcode == kPong);
     client.send(kText, "");
     CHECK(reader.get() == input);
-    CHECK(work.ended == 1);
+    CHECK(work.state->ended == 1);
     // the command ends: the operation asks for the channel to be closed
     (*work.close_request)();
     CHECK(client.receive().opcode == kClose);
@@ -239,7 +247,6 @@ TEST_CASE("a channel opens once, for its secret, to who started the operation") 
     other.username = "somebody-else";
     Interactive foreign{daemon, true, true, other};
     CHECK(connect(foreign.url).status == 403);
-    foreign.closed.set_value();
     CHECK(connect("/1.0/operations/none/websocket").status == 400);
 }
 
