@@ -27,6 +27,7 @@
 
 #include <lxdcore/error.hpp>
 
+#include "api/codec.hpp"
 #include "helper/reply.hpp"
 #include "helper/unpack_tar.hpp"
 #include "helper/verbs.hpp"
@@ -211,7 +212,8 @@ void caged(const Cage& cage, int socket, Reply& reply) {
     }
     leave_filesystem();
     const auto summary = tar->read(archive, target, cage.image, cage.limits);
-    reply.ok({{"metadata", summary.metadata},
+    // Parsed here too: a parser that a hostile file brings down must not be the daemon's (R52).
+    reply.ok({{"metadata", summary.has_metadata ? api::parse_yaml(summary.metadata) : nlohmann::json{}},
               {"has_metadata", summary.has_metadata},
               {"has_rootfs", summary.has_rootfs},
               {"bytes", summary.bytes},

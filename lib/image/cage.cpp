@@ -118,7 +118,7 @@ ArchiveReport Cage::inspect(int archive, bool image, std::stop_token stop) const
     // A squashfs is checked by the kernel's rules when it is unpacked; its superblock was seen by detect_format().
     if (detect_format(archive) == Format::Squashfs) return {};
     const auto reply = call(helper_, archive, nullptr, image, std::move(stop));
-    return {.metadata = reply.value("metadata", ""),
+    return {.metadata = reply.value("metadata", nlohmann::json{}),
             .has_metadata = reply.value("has_metadata", false),
             .has_rootfs = reply.value("has_rootfs", false)};
 }

@@ -6,6 +6,8 @@
 #include <stop_token>
 #include <string>
 
+#include <nlohmann/json.hpp>
+
 #include "util/dir.hpp"
 #include "util/helper_program.hpp"
 #include "util/unique_fd.hpp"
@@ -19,7 +21,7 @@ Format detect_format(int fd);
 const char* extension(Format format); ///< ".tar.gz"
 
 struct ArchiveReport {
-    std::string metadata; ///< metadata.yaml
+    nlohmann::json metadata; ///< metadata.yaml, parsed in the cage
     bool has_metadata = false, has_rootfs = false;
 };
 

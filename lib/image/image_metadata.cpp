@@ -6,7 +6,6 @@
 
 #include <lxdcore/error.hpp>
 
-#include "api/codec.hpp"
 #include "image/architecture.hpp"
 #include "util/names.hpp"
 
@@ -83,8 +82,7 @@ void check_template(const std::string& path, const json& value) {
 
 } // namespace
 
-ImageMetadata parse_metadata(const std::string& yaml) {
-    const auto root = api::parse_yaml(yaml);
+ImageMetadata read_metadata(const json& root) {
     map_field(root, "metadata.yaml");
     ImageMetadata result;
     const auto* architecture = field(root, "architecture");

@@ -3,6 +3,8 @@
 
 #include <string>
 
+#include <nlohmann/json_fwd.hpp>
+
 #include <lxdcore/api/types.hpp>
 
 namespace lxdcore::image {
@@ -14,8 +16,8 @@ struct ImageMetadata {
     api::StringMap properties;
 };
 
-/// Reads and checks metadata.yaml: types of all fields, architecture, dates, properties, template names and sizes.
-/// @throws Error InvalidArgument with LXD's texts where it has one
-ImageMetadata parse_metadata(const std::string& yaml);
+/// Checks metadata.yaml, which the cage has parsed: types of all fields, architecture, dates, properties, template
+/// names and sizes. @throws Error InvalidArgument with LXD's texts where it has one
+ImageMetadata read_metadata(const nlohmann::json& document);
 
 } // namespace lxdcore::image

@@ -112,7 +112,7 @@ void ImageManagerImpl::import(const ImageUpload& upload, UploadFiles& files, Ope
     if (!upload.expected_fingerprint.empty() && upload.expected_fingerprint != fingerprint)
         throw Error{ErrorCode::InvalidArgument, fmt::format("fingerprints don't match, got {} expected {}", fingerprint,
                                                             upload.expected_fingerprint)};
-    const auto metadata = parse_metadata(inspect(files, op).metadata);
+    const auto metadata = read_metadata(inspect(files, op).metadata);
     op.update_metadata({{"fingerprint", fingerprint}, {"size", std::to_string(files.size())}});
 
     db::ImageRow row{.architecture = metadata.architecture, .image = {}};

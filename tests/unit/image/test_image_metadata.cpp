@@ -3,13 +3,19 @@
 
 #include <string>
 
+#include <nlohmann/json.hpp>
+
 #include <lxdcore/error.hpp>
 #include <lxdcore/service/image_service.hpp>
 
+#include "api/codec.hpp"
 #include "image/image_metadata.hpp"
 
 using namespace lxdcore;
-using image::parse_metadata;
+/// As an import does it, without the cage.
+static image::ImageMetadata parse_metadata(const std::string& yaml) {
+    return image::read_metadata(api::parse_yaml(yaml));
+}
 
 TEST_CASE("metadata gives architecture, dates and properties as text") {
     const auto metadata = parse_metadata("architecture: amd64\ncreation_date: 1700000000\nexpiry_date: 1800000000\n"
