@@ -31,7 +31,7 @@ THIRD_PARTY = {
     "pplx": ["lib/client/"],
     "boost": ["daemon/http/", "daemon/routes/", "daemon/admin/", "lib/client/", "tests/"],
     "yaml-cpp": ["lib/util/yaml", "lib/api/yaml"],
-    "openssl": ["lib/util/tls", "lib/util/hash", "lib/util/text", "lib/util/x509", "daemon/", "tests/"],
+    "openssl": ["lib/util/tls", "lib/util/hash", "lib/util/secure_text", "lib/util/x509", "daemon/", "tests/"],
     "SQLiteCpp": ["lib/db/sqlite/"],
     "sqlite3.h": ["lib/db/sqlite/"],
     "spdlog": ["lib/util/log", "daemon/"],
