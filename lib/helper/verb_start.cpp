@@ -36,6 +36,8 @@ void start_verb(const nlohmann::json& request, Reply& reply) {
     if (!container->load_config(container, file.c_str()))
         throw Error{ErrorCode::InvalidArgument, "Failed to load config file \"" + file + "\""};
     if (request.value("check", false)) return reply.ok(nlohmann::json::object());
+    // With newuidmap in PATH liblxc runs it through a shell, also for root; without it writes the maps itself (R6).
+    ::setenv("PATH", "/nonexistent", 1);
     container->want_daemonize(container, true);
     container->want_close_all_fds(container, true);
     if (!container->start(container, 0, nullptr)) {
