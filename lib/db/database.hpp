@@ -76,6 +76,9 @@ public:
     /// Commits when @p work returns, rolls back when it throws. After a failed COMMIT or fsync every further write
     /// throws Error Unavailable until the process restarts (R40).
     virtual void write(const std::function<void(Transaction&)>& work) = 0;
+    /// As write(), but a power cut may undo it, in the order of commits, until the next write() of this database has
+    /// returned; the death of the process does not. For what nobody was promised and start-up can repeat.
+    virtual void write_relaxed(const std::function<void(Transaction&)>& work) { write(work); }
 
     template <typename F>
     auto read_value(F&& work) {

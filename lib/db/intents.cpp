@@ -13,7 +13,10 @@ std::int64_t IntentLog::begin(const std::string& kind, const std::string& projec
 }
 
 void IntentLog::end(std::int64_t id) {
-    local_.write([&](Transaction& tx) { tx.exec("DELETE FROM lxdcore_intents WHERE id = :id", {{":id", id}}); });
+    // An intent that comes back after a power cut is found to be settled.
+    local_.write_relaxed([&](Transaction& tx) {
+        tx.exec("DELETE FROM lxdcore_intents WHERE id = :id", {{":id", id}});
+    });
 }
 
 std::vector<Intent> IntentLog::pending(const std::string& kind) const {

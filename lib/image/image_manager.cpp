@@ -109,7 +109,7 @@ api::Image ImageManagerImpl::resolve(const std::string& project, const std::stri
 }
 
 void ImageManagerImpl::touch(const std::string& project, const std::string& fingerprint) {
-    global_.write(
+    global_.write_relaxed(
         [&](db::Transaction& tx) { repository_.touch(tx, need(tx, project, fingerprint).id, api::Time::now()); });
 }
 

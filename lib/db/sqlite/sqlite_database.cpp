@@ -60,6 +60,18 @@ protected:
     Connection writer_;
 };
 
+/// While it lives, a commit reaches the write-ahead log without waiting for the disk.
+class RelaxedSync {
+public:
+    explicit RelaxedSync(Connection& writer) : writer_{writer} { writer_.raw().tryExec("PRAGMA synchronous = NORMAL"); }
+    RelaxedSync(const RelaxedSync&) = delete;
+    RelaxedSync& operator=(const RelaxedSync&) = delete;
+    ~RelaxedSync() { writer_.raw().tryExec("PRAGMA synchronous = FULL"); }
+
+private:
+    Connection& writer_;
+};
+
 /// A file: readers beside the one writer.
 class FileDatabase : public SqliteDatabase {
 public:
@@ -76,13 +88,19 @@ public:
         if (readers_.size() < most_idle_readers) readers_.push_back(std::move(connection));
     }
 
-    void write(const std::function<void(Transaction&)>& work) override {
+    void write(const std::function<void(Transaction&)>& work) override { write_alone(work, false); }
+    void write_relaxed(const std::function<void(Transaction&)>& work) override { write_alone(work, true); }
+
+private:
+    void write_alone(const std::function<void(Transaction&)>& work, bool relaxed) {
         if (writing_ == std::this_thread::get_id()) {
             throw Error{ErrorCode::Internal, "a database transaction inside another"};
         }
         const std::lock_guard lock{write_mutex_};
         writing_ = std::this_thread::get_id();
         try {
+            std::optional<RelaxedSync> unsynced;
+            if (relaxed) unsynced.emplace(writer_);
             run_write(work);
         } catch (...) {
             writing_ = std::thread::id{};
@@ -91,7 +109,6 @@ public:
         writing_ = std::thread::id{};
     }
 
-private:
     std::unique_ptr<Connection> take_reader() {
         {
             const std::lock_guard lock{readers_mutex_};

@@ -77,6 +77,24 @@ TEST_CASE("what is durable is configured: WAL, full synchronisation, foreign key
     }
 }
 
+TEST_CASE("a relaxed write is committed without waiting for the disk, and the next one waits again") {
+    const test::TempDir dir;
+    const auto database = Database::open(fs::path{dir.path()} / "x.db", first);
+    std::string during;
+    const auto relaxed = [&](Transaction& tx) {
+        tx.insert("INSERT INTO things (name) VALUES ('relaxed')");
+        auto rows = tx.query("PRAGMA synchronous");
+        rows.next();
+        during = rows.text(0);
+    };
+    database->write_relaxed(relaxed);
+    CHECK(during == "1");
+    CHECK(count(*database) == 1);
+    CHECK(pragma(*database, "synchronous") == "2");
+    CHECK_THROWS(database->write_relaxed(relaxed)); // the name is taken
+    CHECK(pragma(*database, "synchronous") == "2");
+}
+
 TEST_CASE("a transaction is kept as a whole or not at all") {
     for (const bool memory : {true, false}) {
         CAPTURE(memory);
