@@ -294,10 +294,11 @@ private:
             first = it->second.path;
         }
         const auto slash = first.rfind('/');
-        const UniqueFd parent_fd =
-            to_.open_file(slash == std::string::npos ? "" : first.substr(0, slash), O_PATH | O_DIRECTORY);
+        const auto folder = slash == std::string::npos ? "" : first.substr(0, slash);
         const auto leaf = slash == std::string::npos ? first : first.substr(slash + 1);
-        if (::linkat(parent_fd.get(), leaf.c_str(), target.get(), name.c_str(), 0) == 0) return true;
+        UniqueFd other; // mostly all names of an inode are in one directory
+        if (folder != parent) other = to_.open_file(folder, O_PATH | O_DIRECTORY);
+        if (::linkat(other ? other.get() : target.get(), leaf.c_str(), target.get(), name.c_str(), 0) == 0) return true;
         if (errno != EMLINK) fail(parent, name);
         return false; // the filesystem allows no more links: a file of its own
     }

@@ -123,7 +123,7 @@ void StorageManagerImpl::check_trees(const std::string& pool, StorageDriver& dri
 }
 
 void StorageManagerImpl::queue_sync(const std::string& pool, const std::string& fingerprint) {
-    unsynced_.lock()->emplace(pool, fingerprint);
+    chores_.lock()->unsynced.emplace(pool, fingerprint);
     wake_.notify_all();
 }
 

@@ -10,6 +10,7 @@
 #include <set>
 #include <shared_mutex>
 #include <thread>
+#include <vector>
 
 #include "db/intents.hpp"
 #include "db/storage_pool_repository.hpp"
@@ -99,6 +100,7 @@ private:
     void repair_volumes();
     void check_trees(const std::string& pool, StorageDriver& driver);
     void queue_sync(const std::string& pool, const std::string& fingerprint);
+    void queue_discard(PoolPtr pool, std::string name);
     void maintain(std::stop_token stop);
     void sync_trees(const std::set<std::pair<std::string, std::string>>& trees);
 
@@ -113,7 +115,13 @@ private:
     mutable EntityLocks locks_;
     Locked<std::map<std::string, PoolPtr>> pools_;
     Locked<std::map<std::string, TreeLock>> trees_;
-    Locked<std::set<std::pair<std::string, std::string>>> unsynced_; ///< pool, fingerprint
+    /// What the maintenance thread does when nobody waits for it.
+    struct Chores {
+        std::set<std::pair<std::string, std::string>> unsynced; ///< trees to write out: pool, fingerprint
+        std::vector<std::pair<PoolPtr, std::string>> set_aside; ///< instance volumes whose content goes
+        bool empty() const { return unsynced.empty() && set_aside.empty(); }
+    };
+    Locked<Chores> chores_;
     std::condition_variable_any wake_;
     std::jthread maintenance_; ///< last: it ends before what it uses
 };

@@ -63,6 +63,8 @@ public:
     virtual void rename(VolumePlace place, const std::string& from, const std::string& to) = 0;
     /// Vanishes in one step, then its content goes; absent is fine.
     virtual void remove(VolumePlace place, const std::string& name) = 0;
+    /// The first half of remove(): gives the name that discard() takes for the second, "" when absent.
+    virtual std::string set_aside(VolumePlace place, const std::string& name) = 0;
     /// Removes what interrupted work left under staging names.
     virtual void sweep() = 0;
 

@@ -116,13 +116,17 @@ void StorageManagerImpl::repair_volumes() {
 
 void StorageManagerImpl::maintain(std::stop_token stop) {
     while (!stop.stop_requested()) {
-        std::set<std::pair<std::string, std::string>> trees;
+        Chores chores;
         {
-            auto unsynced = unsynced_.lock();
-            wake_.wait_for(unsynced.lock(), stop, kRetry, [&] { return !unsynced->empty(); });
-            trees.swap(*unsynced);
+            auto waiting = chores_.lock();
+            wake_.wait_for(waiting.lock(), stop, kRetry, [&] { return !waiting->empty(); });
+            std::swap(chores, *waiting);
         }
-        sync_trees(trees);
+        for (const auto& [pool, name] : chores.set_aside) {
+            if (stop.stop_requested()) return; // the next start sweeps
+            pool->driver->discard(VolumePlace::Instance, name);
+        }
+        sync_trees(chores.unsynced);
         const auto pools = *pools_.lock();
         for (const auto& [name, pool] : pools)
             if (!pool->available && !stop.stop_requested()) try_mount(name, *pool);

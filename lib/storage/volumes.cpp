@@ -202,8 +202,16 @@ void StorageManagerImpl::delete_instance(const std::string& project, const std::
     const auto row = find_volume(project, instance);
     state_dir_.dir("containers").remove(name);
     if (!row) return;
-    need_pool(row->pool)->driver->remove(VolumePlace::Instance, name);
-    global_.write([&](db::Transaction& tx) { volumes_repository_.remove(tx, row->id); });
+    const auto pool = need_pool(row->pool);
+    const auto trash = pool->driver->set_aside(VolumePlace::Instance, name);
+    // The instance's row goes right after it, and the intent of the whole stays until then.
+    global_.write_relaxed([&](db::Transaction& tx) { volumes_repository_.remove(tx, row->id); });
+    if (!trash.empty()) queue_discard(pool, trash);
+}
+
+void StorageManagerImpl::queue_discard(PoolPtr pool, std::string name) {
+    chores_.lock()->set_aside.emplace_back(std::move(pool), std::move(name));
+    wake_.notify_all();
 }
 
 std::string StorageManagerImpl::pool_of(const std::string& project, const std::string& instance) const {

@@ -167,7 +167,7 @@ TEST_CASE_FIXTURE(Fixture, "deleting twice and creating after a half-made volume
     CHECK(fs::exists(temp / "containers/c1/rootfs"));
     manager->delete_instance("default", "c1");
     manager->delete_instance("default", "c1");
-    CHECK(fs::is_empty(volumes()));
+    CHECK_FALSE(fs::exists(volumes() / "c1")); // its content goes in the background
 }
 
 TEST_CASE_FIXTURE(Fixture, "what was staged when the process died is swept at the next start") {

@@ -8,6 +8,8 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -55,6 +57,15 @@ void bind(const Dir& source, const Dir& target) {
     if (::syscall(SYS_move_mount, tree.get(), "", target.fd(), "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) !=
         0)
         throw_errno("mount " + target.path());
+}
+
+/// Asks ext4 to put each volume into a block group of its own, as it does for home directories. In one group with
+/// volumes that were just deleted, every new inode costs a search through theirs. Elsewhere this does nothing.
+void spread_out(const Dir& dir) noexcept {
+    int flags = 0;
+    if (::ioctl(dir.fd(), FS_IOC_GETFLAGS, &flags) != 0 || (flags & FS_TOPDIR_FL) != 0) return;
+    flags |= FS_TOPDIR_FL;
+    ::ioctl(dir.fd(), FS_IOC_SETFLAGS, &flags);
 }
 
 const char* dir_of(VolumePlace place) { return place == VolumePlace::Image ? "images" : "containers"; }
@@ -106,6 +117,8 @@ void DirDriver::mount_pool() {
         const auto dir = top.make_dir(name, mode);
         if (::fchmod(dir.fd(), mode) != 0) throw_errno(dir.path());
     }
+    for (const auto place : {VolumePlace::Instance, VolumePlace::Image})
+        spread_out(top.dir(dir_of(place)));
 }
 
 void DirDriver::delete_pool() {
@@ -175,11 +188,16 @@ void DirDriver::rename(VolumePlace place, const std::string& from, const std::st
 }
 
 void DirDriver::remove(VolumePlace place, const std::string& name) {
+    const auto trash = set_aside(place, name);
+    if (!trash.empty()) place_dir(place).remove_tree(trash);
+}
+
+std::string DirDriver::set_aside(VolumePlace place, const std::string& name) {
     const auto dir = place_dir(place);
-    if (!dir.exists(name)) return;
-    const auto trash = std::string{kTrash} + text::random_hex(12);
+    if (!dir.exists(name)) return {};
+    auto trash = std::string{kTrash} + text::random_hex(12);
     dir.rename(name, trash);
-    dir.remove_tree(trash);
+    return trash;
 }
 
 void DirDriver::sweep() {

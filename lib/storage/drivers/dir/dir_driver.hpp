@@ -25,6 +25,7 @@ public:
     std::vector<std::string> list(VolumePlace place) const override;
     void rename(VolumePlace place, const std::string& from, const std::string& to) override;
     void remove(VolumePlace place, const std::string& name) override;
+    std::string set_aside(VolumePlace place, const std::string& name) override;
     void sweep() override;
 
 private:
