@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "util/reactor.hpp"
 
+#include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
@@ -37,6 +38,7 @@ constexpr Reactor::Token first_token = 16;
 struct Reactor::Impl {
     struct Watch {
         int fd;
+        UniqueFd own; ///< a duplicate, where the descriptor was being watched already
         std::shared_ptr<std::function<void(std::uint32_t)>> ready;
     };
     struct Timer {
@@ -53,11 +55,32 @@ struct Reactor::Impl {
         thread = std::thread{[this] { loop(); }};
     }
 
-    void add(int fd, std::uint32_t events, Token token) {
+    bool try_add(int fd, std::uint32_t events, Token token) {
         epoll_event event{};
         event.events = events;
         event.data.u64 = token;
-        if (::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, fd, &event) != 0) throw_errno("epoll_ctl");
+        return ::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, fd, &event) == 0;
+    }
+    void add(int fd, std::uint32_t events, Token token) {
+        if (!try_add(fd, events, token)) throw_errno("epoll_ctl");
+    }
+    /// epoll takes a descriptor once; the second watcher gets a number of its own.
+    void add(Watch& watch, std::uint32_t events, Token token) {
+        if (try_add(watch.fd, events, token)) return;
+        if (errno != EEXIST) throw_errno("epoll_ctl");
+        watch.own.reset(::fcntl(watch.fd, F_DUPFD_CLOEXEC, 3));
+        if (!watch.own) throw_errno("epoll_ctl");
+        watch.fd = watch.own.get();
+        add(watch.fd, events, token);
+    }
+
+    /// What a callback throws ends that callback and nothing else: the thread serves everybody (R52).
+    template <typename Call, typename... Args>
+    static void guarded(Call& call, Args... args) noexcept {
+        try {
+            call(args...);
+        } catch (...) {
+        }
     }
 
     void ring() { ::eventfd_write(wake.get(), 1); }
@@ -103,7 +126,7 @@ struct Reactor::Impl {
             calls.swap(posted);
         }
         for (auto& call : calls) {
-            if (!stopping) call();
+            if (!stopping) guarded(call);
         }
     }
 
@@ -115,7 +138,7 @@ struct Reactor::Impl {
             timer_places.erase(timer_call.token);
             running = timer_call.token;
             lock.unlock();
-            timer_call.call();
+            guarded(timer_call.call);
             timer_call.call = nullptr;
             lock.lock();
             running = 0;
@@ -131,7 +154,7 @@ struct Reactor::Impl {
         auto call = it->second.ready;
         running = token;
         lock.unlock();
-        (*call)(ready);
+        guarded(*call, ready);
         call.reset();
         lock.lock();
         running = 0;
@@ -183,14 +206,9 @@ Reactor::~Reactor() {
 Reactor::Token Reactor::watch(int fd, std::uint32_t events, std::function<void(std::uint32_t)> ready) {
     const std::lock_guard lock{impl_->mutex};
     const auto token = impl_->next++;
-    impl_->watches.emplace(token,
-                           Impl::Watch{fd, std::make_shared<std::function<void(std::uint32_t)>>(std::move(ready))});
-    try {
-        impl_->add(fd, events, token);
-    } catch (...) {
-        impl_->watches.erase(token);
-        throw;
-    }
+    Impl::Watch watch{fd, {}, std::make_shared<std::function<void(std::uint32_t)>>(std::move(ready))};
+    impl_->add(watch, events, token);
+    impl_->watches.emplace(token, std::move(watch));
     return token;
 }
 

@@ -15,7 +15,8 @@ public:
     Reactor();
     ~Reactor(); ///< joins the thread; pending callbacks are dropped
     using Token = std::uint64_t;
-    /// Calls @p ready whenever @p fd (borrowed, must outlive the watch) has @p events (EPOLLIN, …).
+    /// Calls @p ready whenever @p fd (borrowed, must outlive the watch) has @p events (EPOLLIN, …). One descriptor may
+    /// have several watches. What a callback throws is dropped.
     Token watch(int fd, std::uint32_t events, std::function<void(std::uint32_t)> ready);
     Token after(std::chrono::milliseconds delay, std::function<void()> call); ///< once
     void cancel(Token token); ///< after return the callback does not run any more (unless called from itself)

@@ -10,6 +10,7 @@
 #include <future>
 #include <mutex>
 #include <set>
+#include <stdexcept>
 #include <thread>
 #include <vector>
 
@@ -88,6 +89,40 @@ TEST_CASE("a callback may cancel itself and add others") {
     }
     done.get_future().wait();
     CHECK(calls == 1);
+}
+
+TEST_CASE("one descriptor may have several watches, each ended alone") {
+    Reactor reactor;
+    const UniqueFd fd{::eventfd(1, EFD_CLOEXEC)};
+    std::promise<void> first, second;
+    const auto a = reactor.watch(fd.get(), EPOLLIN | EPOLLONESHOT, [&](std::uint32_t) { first.set_value(); });
+    first.get_future().wait();
+    const auto b = reactor.watch(fd.get(), EPOLLIN | EPOLLONESHOT, [&](std::uint32_t) { second.set_value(); });
+    second.get_future().wait();
+    reactor.cancel(a);
+    reactor.cancel(b);
+    std::promise<void> third;
+    const auto c = reactor.watch(fd.get(), EPOLLIN | EPOLLONESHOT, [&](std::uint32_t) { third.set_value(); });
+    third.get_future().wait();
+    reactor.cancel(c);
+}
+
+TEST_CASE("a callback that throws does not end the reactor") {
+    Reactor reactor;
+    const UniqueFd fd{::eventfd(1, EFD_CLOEXEC)};
+    reactor.post([] { throw std::runtime_error{"posted"}; });
+    reactor.after(milliseconds{0}, [] { throw std::runtime_error{"timer"}; });
+    std::promise<void> called;
+    const auto token = reactor.watch(fd.get(), EPOLLIN | EPOLLONESHOT, [&](std::uint32_t) {
+        called.set_value();
+        throw std::runtime_error{"watch"};
+    });
+    called.get_future().wait();
+    settle(reactor);
+    reactor.cancel(token);
+    std::promise<void> timer;
+    reactor.after(milliseconds{0}, [&] { timer.set_value(); });
+    timer.get_future().wait();
 }
 
 TEST_CASE("timers come in the order of their times") {
