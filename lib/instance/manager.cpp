@@ -116,12 +116,9 @@ Manager::Manager(const Services& services)
       cgroup_suffix_{suffix_of(services.state_dir.path())},
       guests_{make_guest_access(GuestAccess::Services{services.operations, services.events, services.storage,
                                                       services.helper, services.reactor, services.pool, services.log})},
-      runtime_{services.reactor,
-               {.ended =
-                    [this](const InstanceRef& ref, std::uint64_t generation) {
-                        post([this, ref, generation] { container_ended(ref, generation); });
-                    },
-                .rebooted = [this](const InstanceRef& ref) { post([this, ref] { container_rebooted(ref); }); }}} {
+      runtime_{services.reactor, {.ended = [this](const InstanceRef& ref, std::uint64_t generation) {
+                   post([this, ref, generation] { container_ended(ref, generation); });
+               }}} {
     s_.profiles.set_listener(
         {.check = [this](const std::string& project, const std::string& profile,
                          const api::ProfilePut& next) { profile_check(project, profile, next); },

@@ -144,7 +144,7 @@ private:
     void run_restart(const InstanceRef& ref, const api::InstanceStatePut& request);
     void run_freeze(const InstanceRef& ref, bool freeze);
     void container_ended(const InstanceRef& ref, std::uint64_t generation);
-    void container_rebooted(const InstanceRef& ref);
+    void restart_rebooted(const InstanceRef& ref);
     void adopt();
     struct Wanted;
     void start_next(const std::shared_ptr<Wanted>& wanted);

@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "instance/lxc/lxc_config.hpp"
 #include "instance/lxc/lxc_runtime.hpp"
 #include "instance/manager.hpp"
 #include "util/text.hpp"
@@ -98,7 +99,8 @@ void Manager::adopt() {
             }
             api::StringMap changes;
             release_devices(instance, IdMap{}, changes);
-            if (!rebooted) changes["volatile.last_state.power"] = "STOPPED";
+            const bool rebooting = !rebooted && log_dir(ref).exists(reboot_mark);
+            if (!rebooted && !rebooting) changes["volatile.last_state.power"] = "STOPPED";
             set_config(instance, changes);
             for (const auto& group : {cgroup_name(ref), monitor_cgroup(ref)}) {
                 const Cgroup cgroup{cgroups_, group};
@@ -106,7 +108,13 @@ void Manager::adopt() {
                 cgroup.kill_all();
                 cgroup.remove();
             }
-            if (instance.row.ephemeral) run_remove(ref);
+            if (rebooting)
+                post([this, ref] {
+                    const auto claim = claims_.wait(ref, "restart", kHostShutdownTimeout);
+                    if (!runtime_.find(ref)) restart_rebooted(ref);
+                });
+            else if (instance.row.ephemeral)
+                run_remove(ref);
         } catch (const Error& error) {
             s_.log.error("Failed to adopt an instance", {{"instance", ref.name}, {"err", error.what()}});
         }

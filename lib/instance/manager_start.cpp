@@ -155,6 +155,7 @@ void Manager::write_lxc_config(StartWork& work) {
     in.architecture = architecture_name(work.instance.row.architecture);
     in.rootfs = work.rootfs;
     in.log_dir = logs.path();
+    in.helper = s_.helper.path().string();
     in.cgroup_payload = cgroup_name(ref);
     in.cgroup_monitor = monitor_cgroup(ref);
     in.idmapped_root = work.idmapped;
@@ -171,6 +172,7 @@ void Manager::write_lxc_config(StartWork& work) {
         write_plain(dir, dir_name(ref), profile);
         in.seccomp_file = dir.path() + "/" + dir_name(ref);
     }
+    logs.remove(reboot_mark);
     if (logs.exists("lxc.log")) logs.replace("lxc.log", "lxc.log.old");
     write_plain(logs, "lxc.conf", lxc_config(in));
 }

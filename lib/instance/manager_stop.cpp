@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "instance/lxc/lxc_config.hpp"
 #include "instance/lxc/raw_lxc.hpp"
 #include "instance/manager.hpp"
 #include "operation/operation_types.hpp"
@@ -178,41 +179,37 @@ void Manager::container_ended(const InstanceRef& ref, std::uint64_t generation) 
     }
     Cgroup{cgroups_, monitor_cgroup(ref)}.remove();
     guests_->forget(ref);
-    bool ephemeral = false;
+    const bool rebooting = !running->stop_requested && !host_shutdown_ && log_dir(ref).exists(reboot_mark);
     try {
         const auto instance = load(ref);
-        ephemeral = instance.row.ephemeral;
         api::StringMap changes;
         release_devices(instance, running->idmap, changes);
-        if (!host_shutdown_) changes["volatile.last_state.power"] = "STOPPED";
+        if (!host_shutdown_ && !rebooting) changes["volatile.last_state.power"] = "STOPPED";
         set_config(instance, changes);
         running = runtime_.find(ref);
-        if (ephemeral && !(running && running->keep)) run_remove(ref);
+        if (instance.row.ephemeral && !rebooting && !(running && running->keep)) run_remove(ref);
     } catch (const Error& error) {
         s_.log.error("Failed to clean up after an instance", {{"instance", ref.name}, {"err", error.what()}});
     }
     const bool by_itself = !running || !running->stop_requested;
     runtime_.erase(ref, generation);
-    if (by_itself) lifecycle(ref, "instance-shutdown");
+    if (rebooting)
+        restart_rebooted(ref);
+    else if (by_itself)
+        lifecycle(ref, "instance-shutdown");
 }
 
-/// The guest restarted itself: liblxc has made its interfaces anew, what hangs on them must follow.
-void Manager::container_rebooted(const InstanceRef& ref) {
-    const auto running = runtime_.find(ref);
-    if (!running) return;
-    const auto instance = load(ref);
-    guests_->forget(ref);
-    api::StringMap changes;
-    const auto path = devices_path(ref);
-    for (const auto& name : start_order(instance.devices)) {
-        auto seen = target(instance, running->idmap, path);
-        seen.init_pid = running->init_pid;
-        seen.init_pidfd = running->init_pidfd->get();
-        auto device = device::make_device(name, instance.devices.at(name));
-        store_device_volatile(changes, name, device->started(seen, device_volatile(instance.row.config, name)));
+/// The guest asked for a reboot: a start like any other, so that changes made meanwhile take effect. The caller holds
+/// the claim.
+void Manager::restart_rebooted(const InstanceRef& ref) {
+    try {
+        start_claimed(ref);
+        lifecycle(ref, "instance-restarted");
+    } catch (const Error& error) {
+        s_.log.error("Failed to start an instance after its reboot", {{"instance", ref.name}, {"err", error.what()}});
+        set_config(load(ref), {{"volatile.last_state.power", "STOPPED"}});
+        lifecycle(ref, "instance-shutdown");
     }
-    set_config(instance, changes);
-    lifecycle(ref, "instance-restarted");
 }
 
 } // namespace lxdcore::instance

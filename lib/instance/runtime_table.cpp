@@ -14,8 +14,6 @@ namespace lxdcore::instance {
 
 namespace {
 
-constexpr std::chrono::milliseconds kRebootPoll{20};
-
 UniqueFd open_pidfd(int pid) {
     UniqueFd fd{static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))};
     if (!fd) throw_errno("pidfd of process " + std::to_string(pid));
@@ -31,21 +29,12 @@ int parent_of(int pid) {
     return static_cast<int>(*parent);
 }
 
-int child_of(int pid) {
-    const auto id = std::to_string(pid);
-    const auto children = Dir::open("/proc").read_if_exists(id + "/task/" + id + "/children");
-    if (!children) return -1;
-    const auto list = text::split(text::trim(*children), ' ');
-    return list.empty() ? -1 : static_cast<int>(text::parse_int(list.front()).value_or(-1));
-}
-
 } // namespace
 
 struct RuntimeTable::Impl : std::enable_shared_from_this<RuntimeTable::Impl> {
     struct Entry {
         Running running;
-        Reactor::Token monitor_watch = 0, init_watch = 0;
-        bool has_init_watch = false;
+        Reactor::Token monitor_watch = 0;
     };
     Impl(Reactor& r, Callbacks c) : reactor{r}, callbacks{std::move(c)} {}
 
@@ -64,56 +53,6 @@ struct RuntimeTable::Impl : std::enable_shared_from_this<RuntimeTable::Impl> {
         return it;
     }
 
-    void watch_init(Entry& entry, std::uint64_t generation) {
-        const auto fd = entry.running.init_pidfd;
-        entry.init_watch = reactor.watch(fd->get(), EPOLLIN, [weak = weak_from_this(), fd, generation](std::uint32_t) {
-            if (const auto self = weak.lock()) self->init_ended(generation);
-        });
-        entry.has_init_watch = true;
-    }
-
-    void init_ended(std::uint64_t generation) {
-        std::unique_lock lock{mutex};
-        const auto it = by_generation(generation);
-        if (it == entries.end() || !it->second.has_init_watch) return;
-        it->second.has_init_watch = false;
-        const auto token = it->second.init_watch;
-        lock.unlock();
-        reactor.cancel(token);
-        poll_reboot(generation);
-    }
-
-    /// The monitor either ends soon or starts a new init; there is no descriptor that would tell.
-    void poll_reboot(std::uint64_t generation) {
-        std::unique_lock lock{mutex};
-        const auto it = by_generation(generation);
-        if (it == entries.end()) return;
-        auto& running = it->second.running;
-        const int pid = child_of(running.monitor_pid);
-        if (pid <= 0 || pid == running.init_pid) {
-            lock.unlock();
-            reactor.after(kRebootPoll, [weak = weak_from_this(), generation] {
-                if (const auto self = weak.lock()) self->poll_reboot(generation);
-            });
-            return;
-        }
-        try {
-            running.init_pidfd = std::make_shared<UniqueFd>(open_pidfd(pid));
-            running.init_pid = pid;
-            running.frozen = false;
-            watch_init(it->second, generation);
-        } catch (const Error&) { // ended again: the next round sees it
-            lock.unlock();
-            reactor.after(kRebootPoll, [weak = weak_from_this(), generation] {
-                if (const auto self = weak.lock()) self->poll_reboot(generation);
-            });
-            return;
-        }
-        const auto ref = it->first;
-        lock.unlock();
-        callbacks.rebooted(ref);
-    }
-
     void monitor_ended(std::uint64_t generation) {
         std::unique_lock lock{mutex};
         const auto it = by_generation(generation);
@@ -121,11 +60,8 @@ struct RuntimeTable::Impl : std::enable_shared_from_this<RuntimeTable::Impl> {
         auto& entry = it->second;
         const auto ref = it->first;
         const auto monitor = std::exchange(entry.monitor_watch, 0);
-        const auto init = entry.init_watch;
-        const bool has_init = std::exchange(entry.has_init_watch, false);
         lock.unlock();
         reactor.cancel(monitor);
-        if (has_init) reactor.cancel(init);
         callbacks.ended(ref, generation);
     }
 };
@@ -137,10 +73,8 @@ RuntimeTable::~RuntimeTable() {
     std::vector<Reactor::Token> tokens;
     {
         const std::scoped_lock lock{impl_->mutex};
-        for (auto& [ref, entry] : impl_->entries) {
+        for (auto& [ref, entry] : impl_->entries)
             if (entry.monitor_watch != 0) tokens.push_back(entry.monitor_watch);
-            if (entry.has_init_watch) tokens.push_back(entry.init_watch);
-        }
     }
     for (const auto token : tokens)
         impl_->reactor.cancel(token);
@@ -163,7 +97,6 @@ Running RuntimeTable::add(const InstanceRef& ref, int init_pid, IdMap idmap, std
     running.generation = generation;
     const auto fd = running.monitor_pidfd;
     auto [it, added] = impl_->entries.insert_or_assign(ref, std::move(entry));
-    impl_->watch_init(it->second, generation);
     it->second.monitor_watch =
         impl_->reactor.watch(fd->get(), EPOLLIN, [weak = std::weak_ptr<Impl>{impl_}, fd, generation](std::uint32_t) {
             if (const auto self = weak.lock()) self->monitor_ended(generation);

@@ -30,15 +30,13 @@ struct Running {
     bool keep = false; ///< a restart is under way: an ephemeral instance stays
 };
 
-/// State machine of all instances: Stopped (no entry), Running, Frozen. Process ends are watched by pidfd: the end of
-/// the monitor is the end of the container, the end of init under a living monitor is a reboot. Thread-safe.
+/// State machine of all instances: Stopped (no entry), Running, Frozen. The end of the monitor, watched by pidfd, is
+/// the end of the container. Thread-safe.
 class RuntimeTable {
 public:
     struct Callbacks {
         /// The monitor has ended; runs on the reactor's thread and must only queue. The entry stays until erase().
         std::function<void(const InstanceRef&, std::uint64_t generation)> ended;
-        /// A new init runs under the same monitor.
-        std::function<void(const InstanceRef&)> rebooted;
     };
     RuntimeTable(Reactor& reactor, Callbacks callbacks);
     ~RuntimeTable();

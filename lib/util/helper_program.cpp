@@ -111,7 +111,8 @@ std::string read_line(int fd, std::chrono::steady_clock::time_point deadline, co
 
 } // namespace
 
-HelperProgram::HelperProgram(const std::filesystem::path& path) : image_{load_program(path)} {}
+HelperProgram::HelperProgram(const std::filesystem::path& path)
+    : path_{std::filesystem::absolute(path)}, image_{load_program(path)} {}
 
 HelperProgram::Running HelperProgram::start(const std::string& verb, const nlohmann::json& request,
                                             const std::vector<std::pair<int, int>>& fds, bool new_session) const {

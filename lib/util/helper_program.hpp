@@ -24,6 +24,9 @@ class HelperProgram {
 public:
     explicit HelperProgram(const std::filesystem::path& path); ///< @throws NotFound with what to install or set
 
+    /// Where the program lies, absolute: for hooks that liblxc runs.
+    const std::filesystem::path& path() const noexcept { return path_; }
+
     struct Running {
         Process process;
         UniqueFd reply; ///< reading end of descriptor 4
@@ -40,6 +43,7 @@ public:
                         const std::function<void()>& keep_on = {}) const;
 
 private:
+    std::filesystem::path path_;
     UniqueFd image_;
 };
 

@@ -18,6 +18,7 @@ struct LxcConfigInput {
     std::string architecture = "x86_64";
     std::string rootfs;  ///< absolute path
     std::string log_dir; ///< $LXD_DIR/logs/<name>
+    std::string helper;  ///< absolute path of lxdcore-helper; tells about reboots, see reboot_mark
     std::string seccomp_file;
     std::string cgroup_payload, cgroup_monitor;
     bool idmapped_root = false;
@@ -29,6 +30,9 @@ struct LxcConfigInput {
     std::vector<CgroupItem> cgroup;
     bool devices_v1 = true; ///< the devices controller is on v1
 };
+
+/// The file in the log folder that says: the guest has ended to be started again.
+inline constexpr const char* reboot_mark = "reboot";
 
 /// The text of lxc.conf, byte-stable for the same input. @throws Error InvalidArgument for what an Emitter refuses
 std::string lxc_config(const LxcConfigInput& input);

@@ -76,6 +76,36 @@ TEST_CASE("an ephemeral instance goes with its end and stays over a restart") {
     CHECK(world.instances().names("default").empty());
 }
 
+TEST_CASE("a reboot from inside is a start like any other") {
+    World world;
+    world.create("it-reboot", {}, true);
+    world.start("it-reboot");
+    const int before = world.pid("it-reboot");
+    world.set("it-reboot", {{"environment.LATER", "1"}});
+    world.run("it-reboot", "reboot -f");
+    REQUIRE(soon([&] {
+        const int now = world.pid("it-reboot");
+        return now > 0 && now != before;
+    }));
+    CHECK(soon([&] { return world.run("it-reboot", "touch /etc/mark") == 0; }));
+    CHECK(world.run("it-reboot", "tr '\\0' '\\n' < /proc/1/environ | grep -q LATER=1") == 0);
+    CHECK(world.config("it-reboot", "volatile.last_state.power") == "RUNNING");
+}
+
+TEST_CASE("a reboot that nobody watched is finished at the next start") {
+    World world;
+    world.create("it-away");
+    world.start("it-away");
+    const int before = world.pid("it-away");
+    world.run("it-away", "(sleep 1; reboot -f) > /dev/null 2>&1 &");
+    world.close();
+    REQUIRE(soon([&] { return !std::filesystem::exists("/proc/" + std::to_string(before)); }));
+    REQUIRE(soon([&] { return std::filesystem::exists(world.path() / "logs/it-away/reboot"); }));
+    world.open();
+    CHECK(soon([&] { return world.status("it-away") == api::Status::Running; }));
+    CHECK(world.run("it-away", "touch /etc/mark") == 0);
+}
+
 TEST_CASE("root inside is nobody on the host, and isolated instances share no id (R12)") {
     World world;
     world.create("it-a", {{"security.idmap.isolated", "true"}});

@@ -41,10 +41,8 @@ struct Pair {
 struct Fixture {
     Reactor reactor;
     std::promise<std::uint64_t> ended;
-    std::promise<void> rebooted;
-    RuntimeTable table{reactor,
-                       {.ended = [this](const InstanceRef&, std::uint64_t generation) { ended.set_value(generation); },
-                        .rebooted = [this](const InstanceRef&) { rebooted.set_value(); }}};
+    RuntimeTable table{
+        reactor, {.ended = [this](const InstanceRef&, std::uint64_t generation) { ended.set_value(generation); }}};
     const InstanceRef ref{"default", "c1"};
 };
 
@@ -75,20 +73,6 @@ TEST_CASE_FIXTURE(Fixture, "the end of the monitor is reported once and the entr
     table.erase(ref, running.generation);
     CHECK(table.wait_gone(ref, running.generation, std::nullopt));
     ::kill(pair.init, SIGKILL);
-}
-
-TEST_CASE_FIXTURE(Fixture, "a new init under the same monitor is a reboot") {
-    Pair pair{"sleep 1000 & wait; sleep 1000 & wait"};
-    const auto before = table.add(ref, pair.init, {}, "");
-    ::kill(pair.init, SIGKILL);
-    rebooted.get_future().get();
-    const auto after = table.find(ref);
-    REQUIRE(after);
-    CHECK(after->init_pid == pair.child(pair.init));
-    CHECK(after->generation == before.generation);
-    CHECK(table.status(ref) == api::Status::Running);
-    ::kill(after->init_pid, SIGKILL);
-    CHECK(ended.get_future().get() == before.generation);
 }
 
 TEST_CASE_FIXTURE(Fixture, "an init that has ended already cannot be taken over") {
