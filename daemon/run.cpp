@@ -19,6 +19,7 @@
 
 #include <lxdcore/core.hpp>
 
+#include "memory.hpp"
 #include "server.hpp"
 
 namespace lxdcore::daemon {
@@ -152,7 +153,7 @@ void start_instances(Server& server, const Logger& log) {
         app.ready = true;
         notify("READY=1");
         log.info("Daemon started", {});
-        malloc_trim(0);
+        give_back_memory();
     });
 }
 

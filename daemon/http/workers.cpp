@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/workers.hpp"
 
-#include <malloc.h>
-
 #include <condition_variable>
 #include <csignal>
 #include <deque>
@@ -12,6 +10,8 @@
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
+
+#include "memory.hpp"
 
 namespace lxdcore::daemon {
 
@@ -41,7 +41,7 @@ struct Workers::Impl {
         }
         if (--count == 0) {
             lock.unlock();
-            malloc_trim(0); // the last one out gives what the burst needed back to the host
+            give_back_memory(); // the last one out
             lock.lock();
         }
         --alive;

@@ -12,8 +12,9 @@
 namespace lxdcore::storage {
 
 namespace {
+constexpr std::chrono::seconds kQuiet{1};  ///< before volumes that were set aside are emptied: others may follow
 constexpr std::chrono::seconds kRetry{30}; ///< between attempts to mount a pool that was away
-}
+} // namespace
 
 std::unique_ptr<StorageManager> make_storage_manager(db::Database& local, db::Database& global, const Dir& state_dir,
                                                      EventService& events, const Logger& log) {
@@ -120,6 +121,7 @@ void StorageManagerImpl::maintain(std::stop_token stop) {
         {
             auto waiting = chores_.lock();
             wake_.wait_for(waiting.lock(), stop, kRetry, [&] { return !waiting->empty(); });
+            if (!waiting->set_aside.empty()) wake_.wait_for(waiting.lock(), stop, kQuiet, [] { return false; });
             std::swap(chores, *waiting);
         }
         for (const auto& [pool, name] : chores.set_aside) {
