@@ -20,10 +20,25 @@ std::vector<std::string> listed_projects(const Request& request, App& app) {
     if (!request.query_flag("all-projects")) return {request.project()};
     if (!request.query("project").empty())
         throw Error{ErrorCode::InvalidArgument, "Cannot specify a project when requesting all projects"};
+    return all_projects(app);
+}
+
+std::vector<std::string> all_projects(App& app) {
     std::vector<std::string> names;
     for (const auto& project : app.core.server.projects())
         names.push_back(project.name);
     return names;
+}
+
+void require_project(const Request& request, App& app, std::string_view context) {
+    const std::string name{request.project()};
+    if (name == "default") return;
+    try {
+        app.core.server.project(name);
+    } catch (Error& error) {
+        error.add_context(context);
+        throw;
+    }
 }
 
 } // namespace lxdcore::daemon

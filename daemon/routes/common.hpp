@@ -57,5 +57,8 @@ void add_instance_route(Router& router, Method method, const std::string& suffix
 /// ?project= and ?all-projects=: the projects a list is about.
 /// @throws Error InvalidArgument if both are given
 std::vector<std::string> listed_projects(const Request& request, App& app);
+std::vector<std::string> all_projects(App& app);
+/// @throws Error NotFound for ?project= of a project that does not exist, with LXD's @p context before the text
+void require_project(const Request& request, App& app, std::string_view context);
 
 } // namespace lxdcore::daemon

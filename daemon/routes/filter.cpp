@@ -133,9 +133,9 @@ Filter Filter::parse(std::string_view text) {
 bool Filter::test(const Clause& clause, const nlohmann::json& object) {
     const auto* field = find_field(object, clause.field);
     // a field that is not there equals nothing and differs from nothing
-    if (field == nullptr || (clause.op != "eq" && clause.op != "ne")) return false;
-    const bool same = value_matches(*field, clause.value);
-    return (clause.op == "eq") == same;
+    if (field == nullptr) return false;
+    // as in LXD, what is not "ne" is "eq"
+    return value_matches(*field, clause.value) != (clause.op == "ne");
 }
 
 bool Filter::matches(const nlohmann::json& object) const {

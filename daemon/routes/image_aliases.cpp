@@ -11,15 +11,7 @@ const std::string kBase = "/1.0/images/aliases";
 bool is_outsider(const Request& request) { return !Authorizer::allows(request, Permission::Project); }
 
 Response list(const Request& request, App& app) {
-    std::vector<api::ImageAlias> aliases;
-    if (!is_outsider(request)) {
-        aliases = app.core.images.aliases(request.project());
-    } else {
-        for (const auto& image : app.core.images.list("default", true))
-            for (const auto& alias : image.aliases)
-                aliases.push_back({alias.name, alias.description, image.fingerprint, image.type});
-    }
-    return list_reply(request, kBase, aliases);
+    return list_reply(request, kBase, app.core.images.aliases(request.project()));
 }
 
 Response get(const Request& request, App& app) {
@@ -64,7 +56,7 @@ Response remove(const Request& request, App& app) {
 } // namespace
 
 void add_image_alias_routes(Router& router) {
-    router.add(Method::Get, "/1.0/images/aliases", Permission::Anybody, list);
+    router.add(Method::Get, "/1.0/images/aliases", Permission::Project, list);
     router.add(Method::Post, "/1.0/images/aliases", Permission::Project, post);
     router.add(Method::Get, "/1.0/images/aliases/{name*}", Permission::Anybody, get);
     router.add(Method::Put, "/1.0/images/aliases/{name*}", Permission::Project, put);

@@ -19,6 +19,7 @@ Response console(const Request& request, App& app) {
     };
     const std::string type = body.contains("type") && body["type"].is_string() ? body["type"].get<std::string>() : "";
     const auto ref = instance_ref(request, app);
+    app.core.instances.get(ref);
     if (type == "vga") throw Error{ErrorCode::InvalidArgument, "VGA console is only supported by virtual machines"};
     if (!type.empty() && type != "console")
         throw Error{ErrorCode::InvalidArgument, "Unknown console type \"" + type + "\""};

@@ -45,8 +45,8 @@ Response with_headers(Response response, const InstanceFile& file) {
 /// A path that does not exist is LXD's bare 404.
 InstanceFile pull(const Request& request, App& app, bool head_only) {
     const auto ref = instance_ref(request, app);
-    const auto path = path_of(request);
     app.core.instances.get(ref);
+    const auto path = path_of(request);
     try {
         return app.core.instances.pull_file(ref, path, head_only);
     } catch (const Error& error) {
@@ -136,8 +136,8 @@ Awaitable<Response> post(Exchange& exchange) {
 
 Response remove(const Request& request, App& app) {
     const auto ref = instance_ref(request, app);
-    const auto path = path_of(request);
     app.core.instances.get(ref);
+    const auto path = path_of(request);
     try {
         app.core.instances.remove_file(ref, path);
     } catch (const Error& error) {

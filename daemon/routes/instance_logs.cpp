@@ -17,9 +17,22 @@ Response list(const Request& request, App& app) {
     return Response::sync(reply);
 }
 
+/// LXD's text for an instance that is not there.
+InstanceRef existing(const Request& request, App& app) {
+    auto ref = instance_ref(request, app);
+    try {
+        app.core.instances.get(ref);
+    } catch (const Error& error) {
+        if (error.code() != ErrorCode::NotFound) throw;
+        throw Error{ErrorCode::NotFound, "Failed to fetch instance \"" + ref.name + "\" in project \"" + ref.project +
+                                             "\": " + error.what()};
+    }
+    return ref;
+}
+
 Response get(const Request& request, App& app) {
     const auto& name = request.param("file");
-    auto body = file_body(app.core.instances.open_log(instance_ref(request, app), name), -1);
+    auto body = file_body(app.core.instances.open_log(existing(request, app), name), -1);
     struct stat info {};
     if (::fstat(*body.fd, &info) == 0 && S_ISREG(info.st_mode)) body.size = info.st_size;
     auto response = Response::file(std::move(body), "application/octet-stream");
@@ -28,7 +41,7 @@ Response get(const Request& request, App& app) {
 }
 
 Response remove(const Request& request, App& app) {
-    app.core.instances.remove_log(instance_ref(request, app), request.param("file"));
+    app.core.instances.remove_log(existing(request, app), request.param("file"));
     return Response::empty();
 }
 

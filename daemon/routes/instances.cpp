@@ -25,10 +25,19 @@ std::string url_of(const std::string& base, const std::string& project, const st
     return entity_url(base, name) + (project == "default" ? "" : "?project=" + percent_encode(project));
 }
 
+/// ?instance-type= narrows /1.0/instances to one kind.
+std::string wanted_type(const Request& request, const std::string& base) {
+    if (const auto type = type_of(base); !type.empty()) return type;
+    const std::string type{request.query("instance-type")};
+    if (!type.empty() && type != "container" && type != "virtual-machine")
+        throw HttpError{500, "Invalid instance type"};
+    return type;
+}
+
 Response list(const Request& request, App& app) {
     const auto filter = Filter::parse(request.query("filter"));
     const auto base = instance_base(request);
-    const auto type = type_of(base);
+    const auto type = wanted_type(request, base);
     const int recursion = request.recursion();
     auto reply = nlohmann::json::array();
     for (const auto& project : listed_projects(request, app)) {

@@ -9,6 +9,7 @@ namespace {
 const std::string kBase = "/1.0/networks";
 
 Response list(const Request& request, App& app) {
+    require_project(request, app, "Failed to load project \"" + std::string{request.project()} + '"');
     return list_reply(request, kBase, app.core.networks.list(request.project()));
 }
 

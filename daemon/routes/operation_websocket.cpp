@@ -209,8 +209,11 @@ Channel connect(const Request& request, App& app) {
 }
 
 Awaitable<Response> websocket(Exchange& exchange) {
-    if (!exchange.wants_websocket() && !exchange.request.query("secret").empty())
-        co_return Response::plain(400, "Bad Request\n");
+    auto exists = [&] { return exchange.app.core.operations.find(exchange.request.param("id")) != nullptr; };
+    if (!exchange.wants_websocket() && !exchange.request.query("secret").empty()) {
+        const bool found = co_await exchange.blocking(exists);
+        if (found) co_return Response::plain(400, "Bad Request\n");
+    }
     const Executor executor = co_await asio::this_coro::executor;
     const auto pump = std::make_shared<Pump>(executor, exchange.app, exchange.request.identity.caller);
     // the descriptors are copied at once: connecting the last channel starts the command, which may end very soon

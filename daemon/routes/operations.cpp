@@ -25,7 +25,9 @@ nlohmann::json shown(const Operation& operation, const Identity& identity) {
 
 Response list(const Request& request, App& app) {
     auto groups = nlohmann::json::object();
-    for (const auto& project : listed_projects(request, app)) {
+    // LXD lets all-projects win here, other than in the lists of instances
+    const bool all = request.query_flag("all-projects");
+    for (const auto& project : all ? all_projects(app) : std::vector{request.project()}) {
         for (const auto& operation : app.core.operations.list(request.identity.caller, project)) {
             auto& group = groups[lower(api::name(operation->status()))];
             if (group.is_null()) group = nlohmann::json::array();

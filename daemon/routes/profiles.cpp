@@ -9,11 +9,21 @@ namespace {
 const std::string kBase = "/1.0/profiles";
 
 Response list(const Request& request, App& app) {
+    require_project(request, app, "Failed loading project \"" + std::string{request.project()} + '"');
     return list_reply(request, kBase, app.core.profiles.list(request.project()));
 }
 
+api::Profile fetch(const Request& request, App& app) {
+    try {
+        return app.core.profiles.get(request.project(), request.param("name"));
+    } catch (Error& error) {
+        error.add_context("Fetch profile");
+        throw;
+    }
+}
+
 Response get(const Request& request, App& app) {
-    const auto profile = app.core.profiles.get(request.project(), request.param("name"));
+    const auto profile = fetch(request, app);
     return Response::sync(profile, ProfileService::etag(profile));
 }
 

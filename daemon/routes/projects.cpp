@@ -29,7 +29,7 @@ Response state(const Request& request, App& app) {
     get(request, app);
     auto resources = nlohmann::json::object();
     const auto count = [&](const char* kind, std::size_t usage) {
-        resources[kind] = {{"limit", -1}, {"usage", usage}};
+        resources[kind] = {{"Limit", -1}, {"Usage", usage}};
     };
     const auto instances = app.core.instances.names(request.param("name")).size();
     for (const auto* kind : {"cpu", "disk", "memory", "processes"})
@@ -37,7 +37,8 @@ Response state(const Request& request, App& app) {
     count("containers", instances);
     count("instances", instances);
     count("virtual-machines", 0);
-    count("networks", app.core.networks.names(request.param("name")).size());
+    const auto networks = app.core.networks.list(request.param("name"));
+    count("networks", std::count_if(networks.begin(), networks.end(), [](const auto& n) { return n.managed; }));
     return Response::sync({{"resources", resources}});
 }
 

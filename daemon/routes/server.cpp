@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <lxdcore/api/codec.hpp>
+
 #include "routes/common.hpp"
 #include "routes/routes.hpp"
 
@@ -12,9 +14,15 @@ Response get_root(const Request&, App&) { return Response::sync(nlohmann::json::
 std::optional<Response> cached_server(const Request& request, App& app) { return app.info.cached(request.identity); }
 Response get_server(const Request& request, App& app) { return app.info.fresh(request.identity); }
 
+/// As LXD names them in its errors.
+const char* go_type(const nlohmann::json& value) {
+    return value.is_number() ? "float64" : value.is_array() ? "[]interface {}" : "map[string]interface {}";
+}
+
 api::StringMap config_of(const Request& request) {
     const auto body = request.json();
-    const auto it = body.is_object() ? body.find("config") : body.end();
+    if (!body.is_object()) throw Error{ErrorCode::InvalidArgument, "expected an object"};
+    const auto it = body.find("config");
     if (it == body.end() || it->is_null()) return {};
     if (!it->is_object()) throw Error{ErrorCode::InvalidArgument, "config: expected an object"};
     api::StringMap config;
@@ -23,10 +31,10 @@ api::StringMap config_of(const Request& request) {
             config[key] = value.get<std::string>();
         else if (value.is_null())
             config[key] = "";
-        else if (value.is_primitive())
-            config[key] = value.dump(); // older clients send numbers and booleans bare
+        else if (value.is_boolean())
+            config[key] = value.dump(); // core.trust_password is shown as true and may come back so
         else
-            throw Error{ErrorCode::InvalidArgument, "config: expected text for " + key};
+            throw Error{ErrorCode::InvalidArgument, "cannot set '" + key + "': invalid type " + go_type(value)};
     }
     return config;
 }
@@ -53,7 +61,8 @@ Response get_cluster(const Request&, App& app) {
                         {"key", "source"},
                         {"value", ""},
                         {"description", "\"source\" property for storage pool \"" + pool.name + "\""}});
-    return Response::sync({{"server_name", ""}, {"enabled", false}, {"member_config", keys}});
+    const nlohmann::json cluster{{"server_name", ""}, {"enabled", false}, {"member_config", keys}};
+    return Response::sync(cluster, api::etag_of(nlohmann::json::array({cluster})));
 }
 
 Response get_members(const Request&, App&) { throw HttpError{500, "Server is not clustered"}; }

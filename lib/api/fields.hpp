@@ -28,6 +28,9 @@ struct Fields;
 
 struct OmitEmpty {};
 inline constexpr OmitEmpty omit_empty{};
+/// Lists that LXD writes as null while they are empty.
+struct NullIfEmpty {};
+inline constexpr NullIfEmpty null_if_empty{};
 
 [[noreturn]] void throw_mismatch(std::string_view expected, const nlohmann::json& found);
 /// The value of @p key: exact spelling first, else one that differs in case only; nullptr when absent or null.
@@ -124,6 +127,10 @@ public:
         if (!object.is_object()) throw_mismatch("an object", object);
     }
     template <typename T>
+    void operator()(std::string_view key, T& out, NullIfEmpty) const {
+        (*this)(key, out);
+    }
+    template <typename T>
     void operator()(std::string_view key, T& out, OmitEmpty = {}) const {
         const auto* value = find_field(object_, key);
         if (value == nullptr) return;
@@ -188,6 +195,10 @@ public:
     template <typename T>
     void operator()(const char* key, const T& value, OmitEmpty) const {
         if (!is_empty(value)) object_[key] = write_value(value);
+    }
+    template <typename T>
+    void operator()(const char* key, const T& value, NullIfEmpty) const {
+        object_[key] = is_empty(value) ? nlohmann::json{} : write_value(value);
     }
 
 private:

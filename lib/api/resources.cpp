@@ -142,7 +142,10 @@ struct Fields<Network> {
         Fields<NetworkPut>::of(field, s);
         field("name", s.name);
         field("type", s.type);
-        field("used_by", s.used_by);
+        if (s.managed)
+            field("used_by", s.used_by, null_if_empty);
+        else
+            field("used_by", s.used_by);
         field("managed", s.managed);
         field("status", s.status);
         field("locations", s.locations);
@@ -200,7 +203,7 @@ struct Fields<StoragePool> {
         Fields<StoragePoolPut>::of(field, s);
         field("name", s.name);
         field("driver", s.driver);
-        field("used_by", s.used_by);
+        field("used_by", s.used_by, null_if_empty);
         field("status", s.status);
         field("locations", s.locations);
     }

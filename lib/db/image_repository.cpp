@@ -130,7 +130,7 @@ void ImageRepository::write_lists(Transaction& tx, const std::string& project, s
                                    "AS f JOIN projects AS p ON p.id = f.project_id "
                                    "WHERE f.name = :profile AND p.name = :project",
                                    {{":id", id}, {":profile", profile}, {":project", project}});
-        if (added == 0) throw Error{ErrorCode::NotFound, "Profile not found"};
+        if (added == 0) throw Error{ErrorCode::InvalidArgument, "Profile '" + profile + "' doesn't exist"};
     }
 }
 

@@ -164,7 +164,9 @@ void Manager::run_rename(const InstanceRef& ref, const std::string& to) {
     undo.add([&] { s_.storage.rename_instance(ref.project, to, ref.name); });
     s_.global.write([&](db::Transaction& tx) {
         repo_.rename(tx, instance.row.id, to);
-        repo_.set_config(tx, instance.row.id, {{"volatile.apply_template", "rename"}});
+        // a first start that is still to come needs its own templates
+        if (instance.value("volatile.apply_template").empty())
+            repo_.set_config(tx, instance.row.id, {{"volatile.apply_template", "rename"}});
     });
     undo.commit();
     forget_directories(target_ref);

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "config/config_keys.hpp"
 #include "instance/architecture.hpp"
@@ -109,8 +110,8 @@ std::optional<api::Image> Manager::find_image(const std::string& project, const 
         throw Error{ErrorCode::Unsupported, "Images of remote servers must be copied to this server first"};
     if (!source.alias.empty()) return s_.image.resolve(project, "", source.alias);
     if (!source.fingerprint.empty()) {
-        names::check_fingerprint_prefix(source.fingerprint);
         try {
+            names::check_fingerprint_prefix(source.fingerprint);
             return s_.image.resolve(project, source.fingerprint, "");
         } catch (const Error& error) {
             if (error.code() != ErrorCode::NotFound) throw;
@@ -184,6 +185,8 @@ void Manager::build_row(Creation& creation) {
     row.architecture = architecture_id(architecture);
     check_config(row.config);
     config::validate_devices(row.devices);
+    if (std::set<std::string>{row.profiles.begin(), row.profiles.end()}.size() != row.profiles.size())
+        throw Error{ErrorCode::InvalidArgument, "Duplicate profile found in request"};
 
     creation.instance = expander(row.project).expand(std::move(row));
     auto& instance = creation.instance;
@@ -233,7 +236,10 @@ void Manager::run_create(Creation& creation, OperationContext& op) {
             try {
                 creation.pool = root_disk(creation.instance.devices).second.at("pool");
             } catch (Error& error) {
-                error.add_context("Failed getting root disk");
+                // LXD finds it while it validates the devices, if there are any
+                const bool none = creation.instance.devices.empty();
+                error.add_context(none ? "Failed getting root disk" : "Failed detecting root disk device");
+                if (!none) error.add_context("Invalid devices");
                 throw;
             } catch (const std::out_of_range&) {
                 throw Error{ErrorCode::InvalidArgument, "Root disk entry must have a \"pool\" property set"};

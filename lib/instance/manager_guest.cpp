@@ -68,8 +68,9 @@ std::vector<std::string> Manager::logs(const InstanceRef& ref) const {
     (void)load(ref);
     const auto dir = log_dir(ref);
     std::vector<std::string> out;
+    // the console has an URL of its own
     for (auto& name : dir.list())
-        if (S_ISREG(dir.stat(name).st_mode)) out.push_back(std::move(name));
+        if (name != "console.log" && S_ISREG(dir.stat(name).st_mode)) out.push_back(std::move(name));
     return out;
 }
 

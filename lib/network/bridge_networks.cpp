@@ -132,7 +132,11 @@ void BridgeNetworks::apply_update(db::NetworkRow row, const api::StringMap& conf
     row.description = description;
     resolve_auto(row.config);
     drop_empty(row.config);
-    validate_bridge_config(row.name, row.config);
+    try {
+        validate_bridge_config(row.name, row.config);
+    } catch (const Error& error) { // LXD: 500 at creation, 400 here
+        throw Error{ErrorCode::InvalidArgument, error.what()};
+    }
     const RuntimePtr running = runtime(row.name);
     {
         Rollback undo; // a crash in between is repaired by the next start, which brings up what is stored

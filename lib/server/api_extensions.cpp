@@ -29,6 +29,7 @@ const std::vector<std::string>& ServerService::api_extensions() {
         "network_dhcp_expiry",               // ipv4.dhcp.expiry
         "image_create_aliases",              // aliases at image creation
         "entity_description",                // descriptions
+        "image_force_refresh",               // POST …/refresh
         "id_map_base",                       // security.idmap.base
         "file_symlinks",                     // files: links
         "resource_limits",                   // sizes in the state and pools' resources
@@ -41,6 +42,7 @@ const std::vector<std::string>& ServerService::api_extensions() {
         "operation_description",             // description of operations
         "event_lifecycle",                   // lifecycle events
         "network_state",                     // state of networks
+        "container_protection_delete",       // security.protection.delete
         "network_hwaddr",                    // bridge.hwaddr
         "network_nat_order",                 // ipv4.nat.order
         "container_full",                    // recursion=2
@@ -75,16 +77,21 @@ const std::vector<std::string>& ServerService::api_extensions() {
         "resources_pci_iommu",               // PCI devices: iommu_group
         "resources_network_usb",             // cards: usb_address
         "resources_disk_address",            // disks: pci_address
+        "instance_bulk_state_change",        // PUT /1.0/instances
         "certificate_project",               // restricted, projects
+        "project_usage",                     // state of projects
         "server_supported_storage_drivers",  // environment
         "event_lifecycle_requestor_address", // requestor: address
         "network_counters_errors_dropped",   // errors and drops in counters
         "linux_sysctl",                      // linux.sysctl.*
         "cloud_init",                        // cloud-init.*
+        "instance_all_projects",             // all-projects of instances
         "instance_get_full",                 // recursion=1 of one instance
         "event_project",                     // project of events
+        "storage_volume_api_filtering",      // filter= of volumes
         "instance_file_head",                // HEAD of files
         "resources_pci_vpd",                 // vital product data
+        "storage_volumes_all_projects",      // all-projects of volumes
     };
     return extensions;
 }

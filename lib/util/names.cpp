@@ -126,6 +126,9 @@ void check_fingerprint(std::string_view full) {
 }
 
 void check_fingerprint_prefix(std::string_view prefix) {
+    // what can be no fingerprint at all, as an alias, names no image; what LIKE would expand is refused below
+    if (!prefix.empty() && prefix.find_first_of("%_") == std::string_view::npos && !is_lower_hex(prefix))
+        throw Error{ErrorCode::NotFound, "Image not found"};
     if (prefix.size() < 12 || prefix.size() > 64 || !is_lower_hex(prefix)) {
         refuse("Invalid image fingerprint {}: 12 to 64 hexadecimal digits are needed", text::quote(prefix));
     }

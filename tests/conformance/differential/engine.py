@@ -140,6 +140,8 @@ def run_step(context, step):
         body = at(body, where, lambda value, depth=depth: shape(value, int(depth or 99)))
     if "filter=" in step.path and isinstance(body, dict) and isinstance(body.get("metadata"), list):
         body["metadata"].sort(key=repr)  # LXD gives filtered lists in no order
+    if record.get("x-lxd-type") == "directory" and isinstance(body.get("metadata"), list):
+        body["metadata"].sort()  # LXD gives names as the file system does
     record["body"] = body
     return record
 

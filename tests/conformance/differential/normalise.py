@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes replies of two daemons comparable: what may differ between two hosts or two runs is replaced by a word."""
+import json
 import re
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -46,9 +47,10 @@ class Normaliser:
             return "<n>" if key in LIVE_NUMBERS and value > 0 else value
         if isinstance(value, list):
             items = [self.value(v, key) for v in value]
-            return sorted(items, key=repr) if key in LISTS_WITHOUT_ORDER else items
-        return {self.text(k): self.value(v, k) for k, v in value.items()
+            return sorted(items, key=lambda v: json.dumps(v, sort_keys=True)) if key in LISTS_WITHOUT_ORDER else items
+        kept = {self.text(k): self.value(v, k) for k, v in value.items()
                 if not k.endswith("_progress") and k != "progress"}
+        return kept or (None if value else {})  # metadata of an operation that was nothing but progress
 
 
 def shape(value, depth=99):

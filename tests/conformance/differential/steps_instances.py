@@ -40,6 +40,7 @@ def records():
         bad(config={"nosuch": "1"}), bad(config={"limits.memory": "lots"}), bad(config={"limits.cpu": "x"}),
         bad(config={"security.nesting": "perhaps"}), bad(config={"boot.autostart.priority": "x"}), bad(config={"limits.cpu.priority": "50"}),
         bad(config={"limits.memory.enforce": "x"}), bad(config={"raw.idmap": "x"}), bad(config={"linux.kernel_modules": "a b"}),
+        S("DELETE", I + "/bad", note="made with kernel modules"),
         bad(devices={"d": {"type": "nosuch"}}), bad(devices={"d": {"type": "nic", "network": "nosuch"}}),
         bad(devices={"d": {"type": "disk", "path": "/x", "source": "/nosuch/path"}}),
         bad(devices={"root": {"type": "none"}}), bad(devices={"root": {"type": "disk", "path": "/", "pool": "nosuch"}}),

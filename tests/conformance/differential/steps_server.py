@@ -57,12 +57,14 @@ def server():
 
 
 def operations():
+    recent = ("metadata",)  # which operations ended within the last five seconds
     return [
-        S("GET", "/1.0/operations"), S("GET", "/1.0/operations?recursion=1", ignore=("metadata",)), S("POST", "/1.0/operations", {}),
+        S("GET", "/1.0/operations", ignore=recent), S("GET", "/1.0/operations?recursion=1", ignore=("metadata",)), S("POST", "/1.0/operations", {}),
         S("GET", UNKNOWN), S("DELETE", UNKNOWN), S("GET", UNKNOWN + "/wait"), S("GET", UNKNOWN + "/wait?timeout=1"),
         S("GET", UNKNOWN + "/websocket"), S("GET", UNKNOWN + "/websocket?secret=x"), S("GET", "/1.0/operations/nosuch"),
-        S("GET", "/1.0/operations?project=default"), S("GET", "/1.0/operations?all-projects=true"),
-        S("GET", "/1.0/operations?project=default&all-projects=true"),
+        S("GET", "/1.0/operations?project=default", ignore=recent),
+        S("GET", "/1.0/operations?all-projects=true", ignore=recent),
+        S("GET", "/1.0/operations?project=default&all-projects=true", ignore=recent),
         S("PUT", UNKNOWN, {}), S("PATCH", UNKNOWN, {}),
     ]
 

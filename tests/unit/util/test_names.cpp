@@ -118,9 +118,19 @@ TEST_CASE("a fingerprint is 64 lowercase hex digits, a prefix at least 12") {
         CHECK_FALSE(text_of(names::check_fingerprint, bad).empty());
     }
     for (const auto& bad : {std::string{}, std::string{"%"}, std::string{"0123456789a"}, std::string{"0123456789a%"},
-                            std::string{"0123456789a_"}, std::string{"../0123456789"}, std::string(65, 'a')}) {
+                            std::string{"0123456789a_"}, std::string(65, 'a')}) {
         CHECK_FALSE(text_of(names::check_fingerprint_prefix, bad).empty());
     }
+}
+
+TEST_CASE("what can be no fingerprint at all names no image") {
+    for (const std::string other : {"busybox", "../0123456789", "0123456789ax"})
+        try {
+            names::check_fingerprint_prefix(other);
+            FAIL(other);
+        } catch (const Error& error) {
+            CHECK(error.code() == ErrorCode::NotFound);
+        }
 }
 
 TEST_CASE("a configuration key has no control character, blank or equals sign") {
