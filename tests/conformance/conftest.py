@@ -4,9 +4,11 @@
 LXDCORE_TEST_DAEMON=lxd runs the same tests on a real LXD (marks: `ours` = an intended difference, skipped there).
 LXDCORE_BUILD, LXDCORE_TEST_BRIDGE and LXDCORE_TEST_SUBNET choose what is tested and where.
 """
+import contextlib
 import itertools
 import os
 import pathlib
+import signal
 import sys
 
 import pytest
@@ -21,6 +23,43 @@ KIND = os.environ.get("LXDCORE_TEST_DAEMON", "lxdcored")
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "ours: holds for lxdcored, not for LXD 5.0.2")
+    config.addinivalue_line("markers", "limit(seconds): how long the test may take, 120 without it")
+
+
+@contextlib.contextmanager
+def _limit(item, seconds=None):
+    """Nothing hangs: each phase of a test ends with an error after its time."""
+    mark = item.get_closest_marker("limit")
+    seconds = seconds or (mark.args[0] if mark else 120)
+
+    def expired(*_):
+        raise TimeoutError(f"not finished after {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, expired)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_setup(item):
+    with _limit(item):
+        yield
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item):
+    with _limit(item):
+        yield
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_teardown(item):
+    with _limit(item, 180):
+        yield
 
 
 def pytest_collection_modifyitems(items):

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "support/temp_dir.hpp"
+#include "test_data_path.hpp"
 
 namespace lxdcore::test {
 

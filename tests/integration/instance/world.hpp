@@ -14,6 +14,7 @@
 #include <lxdcore/core.hpp>
 
 #include "support/temp_dir.hpp"
+#include "test_data_path.hpp"
 #include "util/process.hpp"
 #include "util/text.hpp"
 

@@ -11,6 +11,8 @@
 #include <lxdcore/api/resources.hpp>
 #include <lxdcore/error.hpp>
 
+#include "test_data_path.hpp"
+
 using namespace lxdcore;
 using nlohmann::json;
 
