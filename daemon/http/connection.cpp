@@ -179,7 +179,8 @@ Awaitable<bool> Connection::finish_request() {
     constexpr std::size_t kSkip = 64 * 1024;
     std::size_t skipped = 0;
     auto scrap = std::make_unique<char[]>(kSmallBuffer);
-    if (length() > static_cast<std::int64_t>(kSkip)) co_return false;
+    // of chunks nobody knows how many come, or when
+    if (length() < 0 || length() > static_cast<std::int64_t>(kSkip)) co_return false;
     while (skipped <= kSkip) {
         const auto size = co_await read(asio::buffer(scrap.get(), kSmallBuffer));
         if (size == 0) co_return true;

@@ -68,8 +68,10 @@ Awaitable<Response> answer(HttpServer& server, Exchange& exchange) {
     if (request.method_text == "OPTIONS") co_return Response{};
     if (request.method == Method::None)
         co_return Response::error(404, fmt::format("Method \"{}\" not found", request.method_text));
-    if (match.route == nullptr) co_return Response::error(501, "not implemented");
     co_await identify(app, request);
+    if (match.route == nullptr)
+        co_return request.identity.trusted ? Response::error(501, "not implemented")
+                                           : Response::error(403, "not authorized");
     if (!Authorizer::allows(request, match.route->permission)) {
         app.log.debug("Rejecting request", {{"url", request.path}, {"ip", request.peer.address}});
         co_return Response::error(403, "not authorized");
