@@ -20,7 +20,7 @@ struct Limits {
     std::chrono::milliseconds linger{2'000};     ///< reading on after an early answer, so that the peer gets it
     std::chrono::milliseconds ping{30'000};      ///< websocket; a peer silent for two and a half of them is dead
     std::size_t tls_connections = 512;
-    std::size_t tls_per_source = 256; ///< thirty `lxc exec` at once have 150
+    std::size_t tls_per_source = 256;     ///< thirty `lxc exec` at once have 150
     std::size_t local_connections = 4096; ///< counted apart, so that the network cannot use them up
 };
 

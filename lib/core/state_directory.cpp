@@ -108,6 +108,8 @@ void StateDirectory::lay_out() const {
             if (::fchmod(database.open_file(name, O_RDONLY).get(), 0600) != 0) throw_errno(database.path());
         }
     }
+    if (dir_.exists("server.key") && ::fchmod(dir_.open_file("server.key", O_RDONLY).get(), 0600) != 0)
+        throw_errno(dir_.path() + "/server.key");
 }
 
 void StateDirectory::require_database_or_no_instances() const {
