@@ -34,6 +34,8 @@ public:
     StopSignal() : event_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)} {
         sigset_t all;
         sigfillset(&all); // also SIGPIPE: a closed pipe is an error of its write, nothing more
+        for (const int number : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS})
+            sigdelset(&all, number); // these end the process, whoever sends them
         pthread_sigmask(SIG_SETMASK, &all, nullptr);
         sigemptyset(&all);
         for (const int number : {SIGTERM, SIGINT, SIGQUIT, SIGPWR})

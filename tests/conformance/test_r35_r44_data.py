@@ -214,7 +214,7 @@ def test_r44_a_damaged_database_is_left_alone(own_daemon, damage, database):
     elif damage == "newer schema":
         import sqlite3
         with sqlite3.connect(path) as connection:
-            connection.execute("INSERT INTO schema (version, updated_at) VALUES (100000, 0)")
+            connection.execute("INSERT INTO lxdcore_schema (version) VALUES (100000)")
         connection.close()
     else:
         broken = {"page": whole[:8192] + os.urandom(8192) + whole[16384:], "truncated": whole[:len(whole) // 3], "not a database": b"hello " * 2000}[damage]
