@@ -171,7 +171,7 @@ def test_r27_operations_are_their_owners(trusted, second_trusted, running):
         assert secret not in second_trusted.get("/1.0/operations?recursion=1").body.decode()
     reply = second_trusted.get(path)
     assert reply.status in (403, 404) or not (set(fds.values()) & set(str(reply.body).split('"')))
-    assert trusted.delete(path).status == 200
+    assert trusted.delete(path).status in (200, 400)  # 400: ended meanwhile, for nobody had attached
 
 
 @pytest.mark.ours
