@@ -90,6 +90,8 @@ TEST_CASE("a reboot from inside is a start like any other") {
     CHECK(soon([&] { return world.run("it-reboot", "touch /etc/mark") == 0; }));
     CHECK(world.run("it-reboot", "tr '\\0' '\\n' < /proc/1/environ | grep -q LATER=1") == 0);
     CHECK(world.config("it-reboot", "volatile.last_state.power") == "RUNNING");
+    world.stop("it-reboot");
+    CHECK(world.instances().names("default").empty());
 }
 
 TEST_CASE("a reboot that nobody watched is finished at the next start") {
