@@ -49,6 +49,7 @@ THIRD_PARTY = {
 }
 OPENERS = {
     "lib/util/dir.cpp": "the library of confined paths itself",
+    "lib/helper/main.cpp": "the post-stop hook's mark, an absolute path that the daemon wrote into lxc.conf",
     "lib/db/sqlite/open.cpp": "SQLite opens its file by path; the directory is only root's",
     "lib/storage/file_copy.cpp": "single names below held descriptors, O_NOFOLLOW",
     "lib/storage/idmap_probe.cpp": "/proc of its own child",
