@@ -101,8 +101,9 @@ std::string Nic::interface_name(const Target& target, const Volatile& current) c
     return next();
 }
 
-Volatile Nic::added(const Target&, const Volatile& current) {
+Volatile Nic::added(const Target& target, const Volatile& current) {
     Volatile result = current;
+    if (value("name").empty()) result["name"] = interface_name(target, current);
     if (value("hwaddr").empty() && get(current, "hwaddr").empty()) result["hwaddr"] = network::random_mac();
     return result;
 }

@@ -244,7 +244,12 @@ void Manager::run_create(Creation& creation, OperationContext& op) {
             } catch (const std::out_of_range&) {
                 throw Error{ErrorCode::InvalidArgument, "Root disk entry must have a \"pool\" property set"};
             }
-            s_.storage.require_pool(creation.pool);
+            try {
+                s_.storage.require_pool(creation.pool);
+            } catch (Error& error) {
+                error.add_context("Failed loading storage pool");
+                throw;
+            }
             add_devices(creation.instance);
         } catch (Error& error) {
             error.add_context(kInit);

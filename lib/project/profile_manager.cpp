@@ -9,6 +9,7 @@
 #include <lxdcore/api/codec.hpp>
 
 #include "config/config_keys.hpp"
+#include "db/network_repository.hpp"
 #include "db/profile_repository.hpp"
 #include "db/url.hpp"
 #include "util/names.hpp"
@@ -43,6 +44,18 @@ api::ProfilePut normalised(api::ProfilePut profile) {
 void validate(const api::ProfilePut& profile) {
     config::validate_instance(profile.config, true);
     config::validate_devices(profile.devices);
+}
+
+/// The managed networks that NICs name must be there. @throws Error @p code
+void check_networks(db::Transaction& tx, const api::ProfilePut& profile, ErrorCode code) {
+    for (const auto& [name, device] : profile.devices) {
+        const auto network = device.find("network");
+        if (network == device.end() || network->second.empty() || device.at("type") != "nic") continue;
+        if (db::NetworkRepository{}.find(tx, network->second)) continue;
+        throw Error{code, fmt::format("Device validation failed for {0}: Failed loading device {0}: Failed to load "
+                                      "network {1} for project \"default\": Network not found",
+                                      text::quote(name), text::quote(network->second))};
+    }
 }
 
 /// LXD answers 500 to a bad value in PUT and PATCH, 400 in POST; control characters are 400 everywhere (D5).
@@ -119,6 +132,7 @@ void Manager::create(const std::string& project, const api::ProfilesPost& reques
         if (ProfileRepository::id(tx, project, profile.name))
             throw Error{ErrorCode::Internal, fmt::format("Error inserting {} into database: The profile already exists",
                                                          text::quote(profile.name))};
+        check_networks(tx, profile, ErrorCode::InvalidArgument);
         ProfileRepository::insert(tx, project, profile);
     });
     publish(project, "profile-created", profile.name);
@@ -127,6 +141,7 @@ void Manager::create(const std::string& project, const api::ProfilesPost& reques
 void Manager::apply(const std::string& project, const api::Profile& before, const api::ProfilePut& next) {
     validate_change(next);
     const auto stored = normalised(next);
+    global_.read([&](db::Transaction& tx) { check_networks(tx, stored, ErrorCode::Internal); });
     if (!before.used_by.empty() && listener_.check) listener_.check(project, before.name, stored);
     global_.write([&](db::Transaction& tx) {
         const auto id = ProfileRepository::id(tx, project, before.name);

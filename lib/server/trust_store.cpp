@@ -120,6 +120,8 @@ void TrustStore::update(const std::string& fingerprint, const api::CertificatePu
     api::check_etag(ServerService::etag(before), if_match);
     auto wanted = put;
     if (wanted.certificate.empty()) wanted.certificate = before.certificate;
+    if (wanted.type.empty()) wanted.type = before.type;
+    if (wanted.type != before.type) throw Error{ErrorCode::Forbidden, "The certificate type cannot be changed"};
     const auto after = complete(wanted);
     global_.write([&](db::Transaction& tx) { CertificateRepository::update(tx, before.fingerprint, after); });
     reload();
