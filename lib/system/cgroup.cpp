@@ -171,7 +171,13 @@ std::optional<std::string> Cgroup::read(std::string_view controller, std::string
     if (mount == nullptr) return std::nullopt;
     const auto dir = open(*mount);
     if (!dir) return std::nullopt;
-    return dir->read_if_exists(key, kMaxFile);
+    try {
+        return dir->read_if_exists(key, kMaxFile);
+    } catch (const Error&) {
+        // Between open and read the last process went and took the group along: ENODEV.
+        if (!open(*mount)) return std::nullopt;
+        throw;
+    }
 }
 
 void Cgroup::freeze(bool frozen) const {
