@@ -78,8 +78,8 @@ struct World {
         fs::copy_file("/usr/bin/busybox", root / "bin/busybox");
         write_file(source / "hello", "from the host");
         for (const auto& entry : fs::recursive_directory_iterator(root))
-            ::lchown(entry.path().c_str(), 300000, 300000);
-        ::chown(root.c_str(), 300000, 300000);
+            REQUIRE(::lchown(entry.path().c_str(), 300000, 300000) == 0);
+        REQUIRE(::chown(root.c_str(), 300000, 300000) == 0);
     }
     device::Target target(const Guest& guest) {
         // Disks ask neither of the two.
