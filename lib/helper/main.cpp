@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cerrno>
 #include <csignal>
-#include <cstdlib>
 #include <exception>
 #include <fcntl.h>
 #include <string>
@@ -64,19 +63,9 @@ int run(std::string_view name, helper::Reply& reply) {
     return 1;
 }
 
-/// liblxc's post-stop hook. Failing keeps liblxc from restarting the guest by itself, which would know nothing of the
-/// configuration and devices of now; the mark tells the daemon to do it.
-int ended(const char* mark) {
-    const char* target = std::getenv("LXC_TARGET");
-    if (target == nullptr || std::string_view{target} != "reboot") return 0;
-    ::close(::open(mark, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-    return 1;
-}
-
 } // namespace
 
 int main(int argc, char** argv) {
-    if (argc == 3 && std::string_view{argv[2]} == "ended") return ended(argv[1]);
     ::signal(SIGPIPE, SIG_IGN);
     // Only the daemon gives us these two; started by hand there is nobody to answer.
     if (argc != 2 || ::fcntl(kRequestFd, F_SETFD, FD_CLOEXEC) != 0 || ::fcntl(kReplyFd, F_SETFD, FD_CLOEXEC) != 0) {

@@ -155,7 +155,6 @@ void Manager::write_lxc_config(StartWork& work) {
     in.architecture = architecture_name(work.instance.row.architecture);
     in.rootfs = work.rootfs;
     in.log_dir = logs.path();
-    in.helper = s_.helper.path().string();
     in.cgroup_payload = cgroup_name(ref);
     in.cgroup_monitor = monitor_cgroup(ref);
     in.idmapped_root = work.idmapped;

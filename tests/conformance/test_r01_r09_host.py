@@ -174,7 +174,6 @@ def test_r5_networks_refuse_lines(api, daemon, config):
     assert api.patch(f"/1.0/networks/{daemon.bridge}", {"config": config}).status == 400
 
 
-@pytest.mark.xfail(strict=False, reason="liblxc runs lxc.hook.post-stop, which refuses its own reboot of a guest, by sh -c")
 @pytest.mark.ours
 def test_r6_no_shell_is_started_in_a_life_cycle(daemon, api, name, tmp_path):
     trace = tmp_path / "trace"

@@ -27,24 +27,14 @@ std::string personality(const std::string& architecture) {
     return "linux64";
 }
 
-/// One word for the shell that liblxc runs hooks with.
-std::string shell_word(const std::string& text) {
-    std::string out = "'";
-    for (const char c : text)
-        out += c == '\'' ? std::string{"'\\''"} : std::string(1, c);
-    return out + "'";
-}
-
 void base(Emitter& out, const LxcConfigInput& in) {
     out.pair("lxc.log.file", in.log_dir + "/lxc.log");
     out.pair("lxc.log.level", "warn");
     out.pair("lxc.console.buffer.size", "auto");
     out.pair("lxc.console.size", "auto");
     out.pair("lxc.console.logfile", in.log_dir + "/console.log");
-    // The last word is bare: of a line that begins and ends with a quote liblxc takes both away.
-    if (!in.helper.empty())
-        out.pair("lxc.hook.post-stop",
-                 fmt::format("{} {} ended", shell_word(in.helper), shell_word(in.log_dir + "/" + reboot_mark)));
+    // Done by the monitor itself, see helper/monitor_hook.cpp.
+    out.pair("lxc.hook.post-stop", "lxdcore:ended " + in.log_dir + "/" + reboot_mark);
     out.pair("lxc.hook.version", "1"); // no arguments of its own
     out.pair("lxc.uts.name", in.host_name);
     out.pair("lxc.arch", personality(in.architecture));

@@ -18,7 +18,6 @@ struct LxcConfigInput {
     std::string architecture = "x86_64";
     std::string rootfs;  ///< absolute path
     std::string log_dir; ///< $LXD_DIR/logs/<name>
-    std::string helper;  ///< absolute path of lxdcore-helper; tells about reboots, see reboot_mark
     std::string seccomp_file;
     std::string cgroup_payload, cgroup_monitor;
     bool idmapped_root = false;

@@ -17,7 +17,6 @@ LxcConfigInput unprivileged() {
     in.host_name = "c1";
     in.rootfs = "/var/lib/lxd/storage-pools/default/containers/c1/rootfs";
     in.log_dir = "/var/lib/lxd/logs/c1";
-    in.helper = "/usr/libexec/lxdcore/lxdcore-helper";
     in.seccomp_file = "/var/lib/lxd/security/seccomp/c1";
     in.cgroup_payload = "lxc.payload.c1";
     in.cgroup_monitor = "lxc.monitor.c1";
