@@ -47,7 +47,6 @@ TEST_CASE("what nobody vouched for reaches only the routes that LXD shows to eve
                                      "GET /1.0/images",
                                      "GET /1.0/images/{fingerprint}",
                                      "GET /1.0/images/{fingerprint}/export",
-                                     "GET /1.0/images/aliases",
                                      "GET /1.0/images/aliases/{name*}",
                                      "POST /1.0/certificates",
                                      "GET /1.0/operations/{id}/wait"};
@@ -58,7 +57,10 @@ TEST_CASE("what nobody vouched for reaches only the routes that LXD shows to eve
         if (daemon::Authorizer::allows(stranger, route.permission))
             found.insert(std::string{name_of(route.method)} + " " + route.pattern);
     }
-    CHECK(found == open);
+    for (const auto& route : found)
+        CHECK_MESSAGE(open.contains(route), route);
+    for (const auto& route : open)
+        CHECK_MESSAGE(found.contains(route), route);
 }
 
 TEST_CASE("internal routes are for the local socket only") {

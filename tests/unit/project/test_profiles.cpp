@@ -20,6 +20,12 @@ struct Fixture {
         {}, [this](const Event& event) { seen.push_back(nlohmann::json::parse(*event.json)["metadata"]); });
     std::unique_ptr<project::ProfileManager> profiles = project::make_profile_manager(*global, *events);
 
+    void add_network(const std::string& name) {
+        global->write([&](db::Transaction& tx) {
+            tx.insert("INSERT INTO networks (project_id, name, description, state, type) VALUES (1, :name, '', 1, 0)",
+                      {{":name", name}});
+        });
+    }
     void use(const std::string& profile) {
         global->write([&](db::Transaction& tx) {
             const auto id =
@@ -56,6 +62,7 @@ TEST_CASE_FIXTURE(Fixture, "a new database has the default profile") {
 }
 
 TEST_CASE_FIXTURE(Fixture, "what was created is read back without empty values") {
+    add_network("n");
     auto post = named("p1");
     post.description = "d";
     post.config = {{"user.a", "1"}, {"user.b", ""}};
@@ -68,6 +75,15 @@ TEST_CASE_FIXTURE(Fixture, "what was created is read back without empty values")
     REQUIRE(seen.size() == 1);
     CHECK(seen[0]["action"] == "profile-created");
     CHECK(seen[0]["source"] == "/1.0/profiles/p1");
+}
+
+TEST_CASE_FIXTURE(Fixture, "a NIC names a network that is there") {
+    auto post = named("p1");
+    post.devices = {{"eth0", {{"type", "nic"}, {"network", "n"}}}};
+    const auto text = "Device validation failed for \"eth0\": Failed loading device \"eth0\": Failed to load network "
+                      "\"n\" for project \"default\": Network not found";
+    CHECK(failure([&] { profiles->create("default", post); }) == Failure{ErrorCode::InvalidArgument, text});
+    CHECK(profiles->names("default") == std::vector<std::string>{"default"});
 }
 
 TEST_CASE_FIXTURE(Fixture, "names and duplicates are refused as LXD does") {
