@@ -56,6 +56,14 @@ class CheckLayers(unittest.TestCase):
         self.breaks("lib/network/x.cpp", "std::filesystem::remove_all(p);\n", "R1")
         self.passes("lib/network/x.cpp", '// ::open("/x", O_RDONLY)\nauto f = dir.open_file("x", O_RDONLY);\n')
 
+    def test_exemptions_are_narrow_and_needed(self):
+        mark = "::close(::open(mark, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));\n"
+        self.passes("lib/helper/monitor_hook.cpp", mark)
+        self.breaks("lib/helper/monitor_hook.cpp", mark + mark, "R1")
+        self.breaks("lib/helper/monitor_hook.cpp", mark + '::unlink("/x");\n', "R1")
+        self.breaks("lib/helper/monitor_hook.cpp", "int x;\n", "nothing needs")
+        self.breaks("lib/helper/verb_file.cpp", "int x;\n", "nothing needs")
+
     def test_shell(self):
         self.breaks("daemon/x.cpp", 'int r = system("true");\n', "R6")
         self.breaks("daemon/x.cpp", 'spawn({"/bin/sh", "x"});\n', "R6")
