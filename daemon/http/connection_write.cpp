@@ -43,28 +43,36 @@ bool is_header_text(std::string_view text) {
 
 std::string Connection::head_of(const Response& response, std::int64_t length, bool) const {
     const auto reason = boost::beast::http::obsolete_reason(static_cast<boost::beast::http::status>(response.status));
-    std::string head =
-        fmt::format("HTTP/1.1 {} {}\r\n", response.status, std::string_view{reason.data(), reason.size()});
+    std::string head;
+    head.reserve(256);
+    head.append("HTTP/1.1 ").append(std::to_string(response.status)).append(" ");
+    head.append(reason.data(), reason.size()).append("\r\n");
     for (const auto& [name, value] : response.headers)
-        if (is_header_text(value)) fmt::format_to(std::back_inserter(head), "{}: {}\r\n", name, value);
+        if (is_header_text(value)) head.append(name).append(": ").append(value).append("\r\n");
     if (length >= 0)
-        fmt::format_to(std::back_inserter(head), "Content-Length: {}\r\n", length);
+        head.append("Content-Length: ").append(std::to_string(length)).append("\r\n");
     else if (parser_->get().version() == 11)
         head += "Transfer-Encoding: chunked\r\n";
     if (response.close || !keep_alive())
         head += "Connection: close\r\n";
     else if (parser_->get().version() == 10)
         head += "Connection: keep-alive\r\n";
-    return head + "\r\n";
+    head += "\r\n";
+    return head;
 }
 
 Awaitable<void> Connection::write_all(asio::const_buffer first, asio::const_buffer second) {
-    while (first.size() + second.size() > 0) {
-        deadline_.set(server_.limits.write);
-        auto size = co_await stream_.async_write_some(std::array{first, second}, use_awaitable);
+    const auto sent = [&](std::size_t size) {
         const auto from_first = std::min(size, first.size());
         first += from_first;
         second += size - from_first;
+    };
+    // Mostly the socket takes the whole answer at once: no turn of the event loop, no deadline.
+    if (first.size() + second.size() > 0) sent(stream_.write_now(first, second));
+    if (first.size() + second.size() == 0) co_return;
+    while (first.size() + second.size() > 0) {
+        deadline_.set(server_.limits.write);
+        sent(co_await stream_.async_write_some(std::array{first, second}, use_awaitable));
     }
     deadline_.clear();
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/stream.hpp"
 
+#include <sys/socket.h>
+
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/ssl/stream.hpp>
 
@@ -22,6 +24,17 @@ void* Stream::native_tls() noexcept { return tls_ ? tls_->stream.native_handle()
 
 Awaitable<void> Stream::handshake() {
     if (tls_) co_await tls_->stream.async_handshake(asio::ssl::stream_base::server, use_awaitable);
+}
+
+std::size_t Stream::write_now(asio::const_buffer first, asio::const_buffer second) noexcept {
+    if (!plain_) return 0;
+    iovec pieces[] = {{const_cast<void*>(first.data()), first.size()},
+                      {const_cast<void*>(second.data()), second.size()}};
+    msghdr message{};
+    message.msg_iov = pieces;
+    message.msg_iovlen = std::size(pieces);
+    const auto size = ::sendmsg(plain_->native_handle(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    return size > 0 ? static_cast<std::size_t>(size) : 0;
 }
 
 Awaitable<void> Stream::shutdown() {

@@ -60,6 +60,9 @@ public:
     bool is_tls() const noexcept { return tls_ != nullptr; }
     void* native_tls() noexcept; ///< SSL*
     Awaitable<void> handshake();
+    /// What the socket takes without waiting; 0 if nothing, if it failed (the next write says so), and always under
+    /// TLS.
+    std::size_t write_now(asio::const_buffer first, asio::const_buffer second) noexcept;
     /// Tells the peer that nothing more comes.
     Awaitable<void> shutdown();
     void close() noexcept; ///< at once; what is pending ends with an error

@@ -26,6 +26,7 @@ class FakeInstances final : public InstanceService {
 public:
     std::string pushed; ///< what the last push_file() read
     std::string file = "content";
+    std::string note = "v"; ///< in its config
     OperationService* operations = nullptr;
 
     std::vector<std::string> names(const std::string&) const override { return {"c1"}; }
@@ -34,7 +35,7 @@ public:
         if (ref.name != "c1") not_here();
         api::Instance instance;
         instance.name = "c1";
-        instance.config["user.k"] = "v";
+        instance.config["user.k"] = note;
         return instance;
     }
     api::InstanceState state(const InstanceRef& ref) const override {

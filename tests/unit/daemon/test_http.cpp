@@ -190,6 +190,18 @@ TEST_CASE("slow and silent clients are closed while others are served") {
     CHECK(daemon.profiles.calls == 0);
 }
 
+TEST_CASE("an answer larger than the socket takes waits for its reader") {
+    TestDaemon daemon;
+    daemon.instances.note = std::string(5'000'000, 'n');
+    RawClient client{daemon.socket()};
+    const std::string get = "GET /1.0/instances/c1 HTTP/1.1\r\n" + kHost + "\r\n";
+    client.send(get + get);
+    for (int i = 0; i < 20; ++i)
+        CHECK(ask(daemon.socket(), "GET", "/1.0").status == 200);
+    for (int i = 0; i < 2; ++i)
+        CHECK(client.receive().json()["metadata"]["config"]["user.k"] == daemon.instances.note);
+}
+
 TEST_CASE("a file is pushed whole or not at all") {
     TestDaemon daemon;
     const std::string content(3'000'000, 'z');
