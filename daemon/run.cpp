@@ -179,7 +179,9 @@ void serve_until_stopped(const RunOptions& options, const StopSignal& stop, cons
 
 int run_daemon(const RunOptions& options) {
     ::mallopt(M_ARENA_MAX, 2); // an arena per thread would cost megabytes
-    ::mallopt(M_TRIM_THRESHOLD, 128 * 1024);
+    // What a request frees serves the next one; the workers give it back when there is none.
+    ::mallopt(M_TRIM_THRESHOLD, 16 << 20);
+    ::mallopt(M_MMAP_THRESHOLD, 4 << 20);
     ::umask(0077);
     raise_file_limit();
     const auto sink = make_log_sink(options.log);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/codec.hpp"
 
+#include <array>
 #include <charconv>
 #include <cmath>
 
@@ -9,6 +10,7 @@
 
 #include <lxdcore/error.hpp>
 
+#include "api/text_writer.hpp"
 #include "util/text.hpp"
 
 namespace lxdcore::api {
@@ -73,15 +75,21 @@ std::size_t sequence_length(std::string_view text) {
     return length;
 }
 
-bool is_plain(unsigned char c) {
-    return c >= 0x20 && c < 0x80 && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&';
-}
+/// Characters that stand for themselves in a JSON text.
+constexpr auto kPlain = [] {
+    std::array<bool, 256> plain{};
+    for (std::size_t c = 0x20; c < 0x80; ++c)
+        plain[c] = c != '"' && c != '\\' && c != '<' && c != '>' && c != '&';
+    return plain;
+}();
 
-void append_string(std::string& out, std::string_view text) {
+} // namespace
+
+void detail::append_text(std::string& out, std::string_view text) {
     out += '"';
     for (std::size_t i = 0; i < text.size();) {
         std::size_t run = i;
-        while (run < text.size() && is_plain(static_cast<unsigned char>(text[run])))
+        while (run < text.size() && kPlain[static_cast<unsigned char>(text[run])])
             ++run;
         out.append(text, i, run - i);
         if ((i = run) == text.size()) break;
@@ -122,6 +130,8 @@ void append_string(std::string& out, std::string_view text) {
     out += '"';
 }
 
+namespace {
+
 void append_float(std::string& out, double value) {
     if (!std::isfinite(value)) throw Error{ErrorCode::Internal, "a number that JSON cannot express"};
     const double size = std::abs(value);
@@ -144,7 +154,7 @@ void append(std::string& out, const Json& value) {
         bool first = true;
         for (const auto& [key, element] : value.items()) {
             if (!std::exchange(first, false)) out += ',';
-            append_string(out, key);
+            detail::append_text(out, key);
             out += ':';
             append(out, element);
         }
@@ -162,7 +172,7 @@ void append(std::string& out, const Json& value) {
         return;
     }
     case Json::value_t::string:
-        append_string(out, value.get_ref<const std::string&>());
+        detail::append_text(out, value.get_ref<const std::string&>());
         return;
     case Json::value_t::boolean:
         out += value.get<bool>() ? "true" : "false";

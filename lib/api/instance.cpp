@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <lxdcore/api/instance.hpp>
 
+#include <lxdcore/api/json_text.hpp>
+
 #include "api/fields.hpp"
+#include "api/text_writer.hpp"
 
 namespace lxdcore::api {
 
@@ -208,6 +211,12 @@ LXDCORE_API_DEFINE_JSON(NetworkCounters)
 LXDCORE_API_DEFINE_JSON(InstanceStateNetwork)
 LXDCORE_API_DEFINE_JSON(InstanceExecPost)
 LXDCORE_API_DEFINE_JSON(InstanceConsolePost)
+
+void append_json(std::string& out, const Instance& value) {
+    detail::TextWriter writer{out};
+    detail::Fields<Instance>::of(writer, value);
+    writer.end();
+}
 
 void to_json(nlohmann::json& json, const InstancesPost& value) {
     detail::Fields<InstancesPost>::of(detail::Writer{json}, value);

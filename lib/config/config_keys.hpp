@@ -44,7 +44,7 @@ void validate_options(std::span<const Key> keys, const api::StringMap& config, c
 /// Shape only: type known, keys known, values valid. Whether parents and sources exist is the device's own check.
 void validate_devices(const api::Devices& devices);
 /// Profiles in order, then the local values: the expanded config or devices of an instance.
-api::StringMap expand_config(const api::StringMap& local, const std::vector<api::StringMap>& profiles);
-api::Devices expand_devices(const api::Devices& local, const std::vector<api::Devices>& profiles);
+api::StringMap expand_config(const api::StringMap& local, const std::vector<const api::StringMap*>& profiles);
+api::Devices expand_devices(const api::Devices& local, const std::vector<const api::Devices*>& profiles);
 
 } // namespace lxdcore::config

@@ -213,24 +213,23 @@ void validate_options(std::span<const Key> keys, const api::StringMap& config, c
     }
 }
 
-api::StringMap expand_config(const api::StringMap& local, const std::vector<api::StringMap>& profiles) {
-    api::StringMap expanded;
-    for (const auto& profile : profiles)
-        for (const auto& [key, value] : profile)
-            expanded[key] = value;
-    for (const auto& [key, value] : local)
-        expanded[key] = value;
+namespace {
+/// insert() keeps what is there: the strongest come first.
+template <typename Map>
+Map expand(const Map& local, const std::vector<const Map*>& profiles) {
+    auto expanded = local;
+    for (auto it = profiles.rbegin(); it != profiles.rend(); ++it)
+        expanded.insert((*it)->begin(), (*it)->end());
     return expanded;
 }
+} // namespace
 
-api::Devices expand_devices(const api::Devices& local, const std::vector<api::Devices>& profiles) {
-    api::Devices expanded;
-    for (const auto& profile : profiles)
-        for (const auto& [name, device] : profile)
-            expanded[name] = device;
-    for (const auto& [name, device] : local)
-        expanded[name] = device;
-    return expanded;
+api::StringMap expand_config(const api::StringMap& local, const std::vector<const api::StringMap*>& profiles) {
+    return expand(local, profiles);
+}
+
+api::Devices expand_devices(const api::Devices& local, const std::vector<const api::Devices*>& profiles) {
+    return expand(local, profiles);
 }
 
 } // namespace lxdcore::config

@@ -68,8 +68,9 @@ std::vector<InstanceRow> InstanceRepository::load(Transaction& tx, const std::st
           JOIN instances AS i ON i.id = c.instance_id JOIN projects AS p ON p.id = i.project_id)sql",
                                 where),
                            binds);
-    while (config.next())
-        if (auto* row = row_of(config.int64(0))) row->config[config.text(1)] = config.text(2);
+    while (config.next()) // mostly in the order of the keys
+        if (auto* row = row_of(config.int64(0)))
+            row->config.emplace_hint(row->config.end(), config.text(1), config.text(2));
 
     auto devices = tx.query(with(R"sql(
         SELECT d.instance_id, d.name, c.key, c.value FROM instances_devices AS d

@@ -41,13 +41,13 @@ Expander::Expander(std::vector<db::ProfileRow> profiles) {
 }
 
 Loaded Expander::expand(db::InstanceRow row) const {
-    std::vector<api::StringMap> configs;
-    std::vector<api::Devices> devices;
+    std::vector<const api::StringMap*> configs;
+    std::vector<const api::Devices*> devices;
     for (const auto& name : row.profiles) {
         const auto it = profiles_.find(name);
         if (it == profiles_.end()) throw Error{ErrorCode::NotFound, "Profile not found"};
-        configs.push_back(it->second.config);
-        devices.push_back(it->second.devices);
+        configs.push_back(&it->second.config);
+        devices.push_back(&it->second.devices);
     }
     Loaded out;
     out.config = config::expand_config(row.config, configs);
@@ -190,23 +190,24 @@ std::vector<api::Instance> Manager::list(const std::string& project) const {
 
 api::Instance Manager::get(const InstanceRef& ref) const { return to_api(load(ref)); }
 
-api::Instance Manager::to_api(const Loaded& instance) const {
+api::Instance Manager::to_api(Loaded instance) const {
     api::Instance out;
-    out.architecture = architecture_name(instance.row.architecture);
-    out.config = instance.row.config;
-    out.devices = instance.row.devices;
-    out.ephemeral = instance.row.ephemeral;
-    out.profiles = instance.row.profiles;
-    out.stateful = instance.row.stateful;
-    out.description = instance.row.description;
-    out.created_at = instance.row.created_at;
-    out.expanded_config = instance.config;
-    out.expanded_devices = instance.devices;
-    out.name = instance.row.name;
     out.status_code = runtime_.status(instance.ref());
     out.status = std::string{api::name(out.status_code)};
-    out.last_used_at = instance.row.last_used_at;
-    out.project = instance.row.project;
+    auto& row = instance.row;
+    out.architecture = architecture_name(row.architecture);
+    out.config = std::move(row.config);
+    out.devices = std::move(row.devices);
+    out.ephemeral = row.ephemeral;
+    out.profiles = std::move(row.profiles);
+    out.stateful = row.stateful;
+    out.description = std::move(row.description);
+    out.created_at = row.created_at;
+    out.expanded_config = std::move(instance.config);
+    out.expanded_devices = std::move(instance.devices);
+    out.name = std::move(row.name);
+    out.last_used_at = row.last_used_at;
+    out.project = std::move(row.project);
     return out;
 }
 

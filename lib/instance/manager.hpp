@@ -86,7 +86,7 @@ private:
     // --- data ---
     Loaded load(const InstanceRef& ref) const; ///< @throws NotFound "Instance not found"
     Expander expander(const std::string& project) const;
-    api::Instance to_api(const Loaded& instance) const;
+    api::Instance to_api(Loaded instance) const;
     void set_config(const Loaded& instance, const api::StringMap& changes);
     void require_project(const std::string& project) const;
     std::string dir_name(const InstanceRef& ref) const; ///< "c1", outside the default project "p_c1"

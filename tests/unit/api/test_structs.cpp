@@ -8,6 +8,7 @@
 
 #include <lxdcore/api/codec.hpp>
 #include <lxdcore/api/instance.hpp>
+#include <lxdcore/api/json_text.hpp>
 #include <lxdcore/api/resources.hpp>
 #include <lxdcore/error.hpp>
 
@@ -72,6 +73,26 @@ TEST_CASE("recorded replies of LXD survive decoding and encoding") {
     round_trip<api::StorageVolume>("storage-volume");
     round_trip<api::Profile>("profile");
     round_trip<api::Project>("project");
+}
+
+TEST_CASE("an instance as text is what its JSON tree would give") {
+    const auto text_of = [](const api::Instance& instance) {
+        std::string text{"before,"};
+        api::append_json(text, instance);
+        CHECK(text.starts_with("before,{"));
+        return api::parse_json(text.substr(7));
+    };
+    CHECK(text_of(recorded("instance").get<api::Instance>()) == recorded("instance"));
+    CHECK(text_of({}) == json(api::Instance{}));
+    api::Instance odd;
+    odd.name = "quote\" back\\ <&> \u2028 \xff line\n";
+    odd.config = {{"user.\"x\"", "\x01"}, {"empty", ""}};
+    odd.devices = {{"none", {}}, {"root", {{"path", "/"}, {"type", "disk"}}}};
+    odd.profiles = {"a", "b,", ""};
+    odd.ephemeral = true;
+    odd.status_code = api::Status::Frozen;
+    odd.created_at = api::Time::from_unix(-5);
+    CHECK(text_of(odd) == json::parse(api::encode_json(odd)));
 }
 
 TEST_CASE("R52: wrong types in any field are errors that name it") {

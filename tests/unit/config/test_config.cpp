@@ -209,9 +209,10 @@ TEST_CASE("R7, D4: only a level may follow a compressor") {
 }
 
 TEST_CASE("local values win over profiles, later profiles over earlier ones") {
-    const auto expanded = config::expand_config({{"a", "local"}}, {{{"a", "1"}, {"b", "1"}, {"c", "1"}}, {{"b", "2"}}});
+    const api::StringMap first{{"a", "1"}, {"b", "1"}, {"c", "1"}}, second{{"b", "2"}};
+    const auto expanded = config::expand_config({{"a", "local"}}, {&first, &second});
     CHECK(expanded == api::StringMap{{"a", "local"}, {"b", "2"}, {"c", "1"}});
-    const auto devices = config::expand_devices(
-        {{"eth0", {{"type", "none"}}}}, {{{"eth0", {{"type", "nic"}, {"network", "n"}}}}, {{"x", {{"type", "none"}}}}});
+    const api::Devices nic{{"eth0", {{"type", "nic"}, {"network", "n"}}}}, other{{"x", {{"type", "none"}}}};
+    const auto devices = config::expand_devices({{"eth0", {{"type", "none"}}}}, {&nic, &other});
     CHECK(devices == api::Devices{{"eth0", {{"type", "none"}}}, {"x", {{"type", "none"}}}});
 }

@@ -138,3 +138,15 @@ TEST_CASE("the three names of the instance collection show what belongs to them"
     CHECK(ask(daemon.socket(), "GET", "/1.0/virtual-machines/c1/snapshots").status == 404);
     CHECK(list("/1.0/containers/c1/snapshots") == nlohmann::json::array());
 }
+
+TEST_CASE("a long list is written as its objects are") {
+    TestDaemon daemon;
+    daemon.instances.note = "<\"\n";
+    const auto list = [&](const char* url) { return ask(daemon.socket(), "GET", url).json(); };
+    const auto whole = list("/1.0/instances?recursion=1");
+    CHECK(whole["metadata"] == nlohmann::json::array({api::Instance{daemon.instances.get({"default", "c1"})}}));
+    CHECK(whole == list("/1.0/instances?recursion=1&filter=name%20eq%20c1"));
+    CHECK(whole == list("/1.0/containers?recursion=1"));
+    CHECK(whole == list("/1.0/instances?recursion=1&instance-type=container"));
+    CHECK(list("/1.0/virtual-machines?recursion=1")["metadata"] == nlohmann::json::array());
+}
