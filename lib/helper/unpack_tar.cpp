@@ -7,48 +7,16 @@
 #include <memory>
 #include <optional>
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <lxdcore/error.hpp>
 
-#include "helper/library.hpp"
+#include "helper/decompressor.hpp"
+#include "helper/libarchive.hpp"
 #include "helper/tree_writer.hpp"
 
 namespace lxdcore::helper {
-
-struct TarReader::Api : Library {
-    Api() : Library{"libarchive.so.13"} {}
-    LXDCORE_SYMBOL(archive_read_new);
-    LXDCORE_SYMBOL(archive_read_free);
-    LXDCORE_SYMBOL(archive_read_support_format_tar);
-    LXDCORE_SYMBOL(archive_read_support_filter_gzip);
-    LXDCORE_SYMBOL(archive_read_support_filter_bzip2);
-    LXDCORE_SYMBOL(archive_read_support_filter_xz);
-    LXDCORE_SYMBOL(archive_read_support_filter_lzma);
-    LXDCORE_SYMBOL(archive_read_support_filter_zstd);
-    LXDCORE_SYMBOL(archive_read_open_fd);
-    LXDCORE_SYMBOL(archive_read_next_header);
-    LXDCORE_SYMBOL(archive_read_data_block);
-    LXDCORE_SYMBOL(archive_error_string);
-    LXDCORE_SYMBOL(archive_entry_pathname);
-    LXDCORE_SYMBOL(archive_entry_symlink);
-    LXDCORE_SYMBOL(archive_entry_hardlink);
-    LXDCORE_SYMBOL(archive_entry_filetype);
-    LXDCORE_SYMBOL(archive_entry_perm);
-    LXDCORE_SYMBOL(archive_entry_uid);
-    LXDCORE_SYMBOL(archive_entry_gid);
-    LXDCORE_SYMBOL(archive_entry_size);
-    LXDCORE_SYMBOL(archive_entry_mtime);
-    LXDCORE_SYMBOL(archive_entry_mtime_nsec);
-    LXDCORE_SYMBOL(archive_entry_rdev);
-    LXDCORE_SYMBOL(archive_entry_xattr_reset);
-    LXDCORE_SYMBOL(archive_entry_xattr_next);
-    LXDCORE_SYMBOL(archive_entry_acl_reset);
-    LXDCORE_SYMBOL(archive_entry_acl_next);
-};
 
 namespace {
 
@@ -93,6 +61,11 @@ private:
 
 bool wanted_xattr(std::string_view name) { return name == "security.capability" || name.starts_with("user."); }
 
+bool is_plain_tar(int fd) {
+    char magic[5];
+    return ::pread(fd, magic, sizeof magic, 257) == sizeof magic && std::string_view{magic, sizeof magic} == "ustar";
+}
+
 bool is_image_part(const std::string& path) {
     return path == "metadata.yaml" || path == "templates" || path.starts_with("templates/") || path == "rootfs" ||
            path.starts_with("rootfs/");
@@ -103,10 +76,9 @@ bool is_image_part(const std::string& path) {
 namespace {
 
 /// One pass over one archive.
-template <typename Api>
 class Pass {
 public:
-    Pass(Api& api, archive* handle, int target, bool image, const UnpackLimits& limits)
+    Pass(const Libarchive& api, archive* handle, int target, bool image, const UnpackLimits& limits)
         : api_{api}, handle_{handle}, image_{image}, limits_{limits} {
         if (target >= 0) writer_.emplace(target);
     }
@@ -212,22 +184,24 @@ private:
             throw Error{ErrorCode::InvalidArgument, "metadata.yaml of the image is larger than 1 MiB"};
         UniqueFd out;
         if (writer_) out = writer_->file(path);
-        content(out.get(), path, metadata ? &summary_.metadata : nullptr);
+        const auto end = content(out.get(), path, metadata ? &summary_.metadata : nullptr);
         summary_.has_metadata |= metadata;
         if (!writer_) return;
-        if (::ftruncate(out.get(), size) != 0) throw_errno("unpack " + path);
+        if (end != size && ::ftruncate(out.get(), size) != 0) throw_errno("unpack " + path);
         writer_->finish_file(out.get(), path, attributes_of(entry, path));
     }
     void skip() { content(-1, "", nullptr); }
 
-    void content(int out, const std::string& path, std::string* copy) {
-        for (;;) {
+    /// Gives the end of the last block; a hole behind it is no block.
+    std::int64_t content(int out, const std::string& path, std::string* copy) {
+        for (std::int64_t end = 0;;) {
             const void* data = nullptr;
             std::size_t size = 0;
             la_int64_t offset = 0;
             const int result = api_.archive_read_data_block(handle_, &data, &size, &offset);
-            if (result == ARCHIVE_EOF) return;
+            if (result == ARCHIVE_EOF) return end;
             if (result < ARCHIVE_WARN) broken();
+            end = offset + static_cast<std::int64_t>(size);
             summary_.bytes += static_cast<std::int64_t>(size);
             if (summary_.bytes > limits_.bytes) throw Error{ErrorCode::TooLarge, "The unpacked image is too large"};
             if (copy) copy->append(static_cast<const char*>(data), size);
@@ -241,7 +215,7 @@ private:
         }
     }
 
-    Api& api_;
+    const Libarchive& api_;
     archive* handle_;
     bool image_;
     UnpackLimits limits_;
@@ -251,29 +225,33 @@ private:
 
 } // namespace
 
-TarReader::TarReader() : api_{new Api} {
+TarReader::TarReader() : api_{std::make_unique<Libarchive>()} {
     std::setlocale(LC_CTYPE, "C.UTF-8"); // names are UTF-8, whatever the environment says
 }
-TarReader::~TarReader() { delete api_; }
+TarReader::~TarReader() = default;
 
 ArchiveSummary TarReader::read(int archive_fd, int target, bool image, const UnpackLimits& limits) {
     struct stat status {};
     if (::fstat(archive_fd, &status) != 0) throw_errno("image file");
     auto bounded = limits;
     bounded.bytes = std::min(limits.bytes, std::max(limits.floor, limits.ratio * std::max<off_t>(status.st_size, 1)));
+    if (::lseek(archive_fd, 0, SEEK_SET) != 0) throw_errno("image file");
+    std::optional<Decompressor> decompressor;
+    if (!is_plain_tar(archive_fd)) decompressor.emplace(*api_, archive_fd);
     const std::unique_ptr<archive, decltype(&::archive_read_free)> handle{api_->archive_read_new(),
                                                                           api_->archive_read_free};
-    // The filters that libarchive has built in; others would start programs.
     api_->archive_read_support_format_tar(handle.get());
-    api_->archive_read_support_filter_gzip(handle.get());
-    api_->archive_read_support_filter_bzip2(handle.get());
-    api_->archive_read_support_filter_xz(handle.get());
-    api_->archive_read_support_filter_lzma(handle.get());
-    api_->archive_read_support_filter_zstd(handle.get());
-    if (::lseek(archive_fd, 0, SEEK_SET) != 0) throw_errno("image file");
-    if (api_->archive_read_open_fd(handle.get(), archive_fd, 256 * 1024) != ARCHIVE_OK)
-        throw Error{ErrorCode::InvalidArgument, "Damaged image: unreadable archive"};
-    return Pass<Api>{*api_, handle.get(), target, image, bounded}.run();
+    const int source = decompressor ? decompressor->fd() : archive_fd;
+    try {
+        if (api_->archive_read_open_fd(handle.get(), source, 256 * 1024) != ARCHIVE_OK)
+            throw Error{ErrorCode::InvalidArgument, "Damaged image: unreadable archive"};
+        auto summary = Pass{*api_, handle.get(), target, image, bounded}.run();
+        if (decompressor) decompressor->finish(bounded.bytes);
+        return summary;
+    } catch (const Error& error) {
+        if (decompressor && error.code() == ErrorCode::InvalidArgument) decompressor->check();
+        throw;
+    }
 }
 
 } // namespace lxdcore::helper

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 namespace lxdcore::helper {
@@ -21,6 +22,8 @@ struct ArchiveSummary {
     std::int64_t bytes = 0, entries = 0;
 };
 
+struct Libarchive;
+
 /// libarchive, loaded once in the process that is to be caged, before it loses the filesystem.
 class TarReader {
 public:
@@ -31,8 +34,7 @@ public:
     ArchiveSummary read(int archive, int target, bool image, const UnpackLimits& limits);
 
 private:
-    struct Api;
-    Api* api_;
+    std::unique_ptr<const Libarchive> api_;
 };
 
 } // namespace lxdcore::helper

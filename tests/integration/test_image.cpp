@@ -253,3 +253,18 @@ TEST_CASE_FIXTURE(Fixture, "an image that unpacks to far more than its size is r
         builder.file("rootfs/z" + std::to_string(i), zeros);
     refuses(builder.bytes("zstd"));
 }
+
+TEST_CASE_FIXTURE(Fixture, "damage behind the last entry of an archive is found, too") {
+    const auto archive = minimal().bytes("xz");
+    refuses(archive.substr(0, archive.size() - 8)); // the entries are whole, the index of the stream is not
+    const auto packed = minimal().bytes("gzip");
+    refuses(packed.substr(0, packed.size() - 6));
+}
+
+TEST_CASE_FIXTURE(Fixture, "a bomb behind the last entry of an archive is refused") {
+    ArchiveBuilder builder;
+    const std::string zeros(64 << 20, '\0');
+    for (int i = 0; i < 20; ++i)
+        builder.file("z" + std::to_string(i), zeros);
+    refuses(minimal().bytes("zstd") + builder.bytes("zstd"));
+}

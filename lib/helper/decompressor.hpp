@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+
+#include <sys/types.h>
+
+#include "helper/libarchive.hpp"
+#include "util/unique_fd.hpp"
+
+namespace lxdcore::helper {
+
+/// Decompresses in a process of its own, so that one core decompresses while the other makes files. A child of the
+/// caged process: same namespaces, same limits, ends with it.
+class Decompressor {
+public:
+    /// @p archive is read from where it stands.
+    Decompressor(const Libarchive& api, int archive);
+    ~Decompressor();
+    Decompressor(const Decompressor&) = delete;
+    Decompressor& operator=(const Decompressor&) = delete;
+
+    int fd() const { return bytes_.get(); } ///< the plain bytes
+    /// Reads what the reader left, at most @p most bytes, and checks that all was well.
+    /// @throws Error InvalidArgument for a damaged archive, TooLarge
+    void finish(std::int64_t most);
+    /// After the reader has failed: throws if damaged data is the reason.
+    void check();
+
+private:
+    [[noreturn]] void run(const Libarchive& api, int archive, int out, int complaints) const;
+    UniqueFd bytes_, complaints_;
+    pid_t child_ = -1;
+};
+
+} // namespace lxdcore::helper
