@@ -12,6 +12,7 @@
 #include "operation/operation_types.hpp"
 #include "util/names.hpp"
 #include "util/rollback.hpp"
+#include "util/steps.hpp"
 #include "util/text.hpp"
 
 namespace lxdcore::instance {
@@ -222,6 +223,7 @@ void Manager::add_devices(Loaded& instance) {
 
 void Manager::run_create(Creation& creation, OperationContext& op) {
     const auto& ref = creation.ref;
+    Steps steps{s_.log, "instance create", ref.name};
     const bool exists =
         s_.global.read_value([&](db::Transaction& tx) { return repo_.find(tx, ref.project, ref.name).has_value(); });
     if (exists)
@@ -260,14 +262,17 @@ void Manager::run_create(Creation& creation, OperationContext& op) {
         throw;
     }
 
+    steps.done("checks");
     const auto intent = intents_.begin("instance-create", ref.project, ref.name);
     Rollback undo;
     undo.add([&] { intents_.end(intent); });
     undo.add([&] { s_.storage.delete_instance(ref.project, ref.name); });
     op.throw_if_cancelled();
+    steps.done("intent");
     if (creation.image) {
         const auto& fingerprint = creation.image->fingerprint;
         s_.storage.ensure_image(creation.pool, fingerprint, s_.image.filler(fingerprint), op);
+        steps.done("image tree");
         s_.storage.create_from_image(creation.pool, ref.project, ref.name, fingerprint, op);
     } else if (creation.source) {
         s_.storage.create_copy(creation.pool, ref.project, ref.name, creation.source->row.project,
@@ -275,12 +280,15 @@ void Manager::run_create(Creation& creation, OperationContext& op) {
     } else {
         s_.storage.create_empty(creation.pool, ref.project, ref.name, op);
     }
+    steps.done("volume");
     if (const auto& root = root_disk(creation.instance.devices).second; root.contains("size"))
         s_.storage.set_instance_quota(ref.project, ref.name, text::parse_bytes(root.at("size")));
     s_.global.write([&](db::Transaction& tx) { creation.instance.row.id = repo_.insert(tx, creation.instance.row); });
     undo.commit();
+    steps.done("row");
     intents_.end(intent);
     if (creation.image) s_.image.touch(ref.project, creation.image->fingerprint);
+    steps.done("end of intent");
     s_.events.lifecycle(ref.project, "instance-created", instance_url(ref),
                         {{"type", "container"}, {"storage-pool", creation.pool}});
 }

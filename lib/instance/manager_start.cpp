@@ -16,6 +16,7 @@
 #include "instance/shift.hpp"
 #include "instance/template_files.hpp"
 #include "util/rollback.hpp"
+#include "util/steps.hpp"
 #include "util/text.hpp"
 
 namespace lxdcore::instance {
@@ -83,17 +84,25 @@ void Manager::run_start(const InstanceRef& ref) {
 }
 
 void Manager::start_claimed(const InstanceRef& ref) {
+    Steps steps{s_.log, "instance start", ref.name};
     StartWork work{.instance = load(ref)};
     check_expanded(work.instance);
+    steps.done("load");
     s_.storage.require_pool(s_.storage.pool_of(ref.project, ref.name));
     for (const auto& name : {cgroup_name(ref), monitor_cgroup(ref)})
         Cgroup{cgroups_, name}.remove();
+    steps.done("old cgroups");
     prepare_root(work);
+    steps.done("root filesystem");
     plan_devices(work);
+    steps.done("devices");
     write_lxc_config(work);
+    steps.done("lxc.conf");
     launch(work);
+    steps.done("liblxc");
     finish_start(work);
     work.undo.commit();
+    steps.done("record");
 }
 
 void Manager::prepare_root(StartWork& work) {

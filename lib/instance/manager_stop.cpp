@@ -11,6 +11,7 @@
 #include "instance/lxc/raw_lxc.hpp"
 #include "instance/manager.hpp"
 #include "operation/operation_types.hpp"
+#include "util/steps.hpp"
 #include "util/text.hpp"
 
 namespace lxdcore::instance {
@@ -114,11 +115,15 @@ void Manager::stop_clean(const InstanceRef& ref, const Running& running,
 }
 
 void Manager::stop_forced(const InstanceRef& ref, const Running& running) {
+    Steps steps{s_.log, "instance kill", ref.name};
     send_signal(running.init_pidfd, SIGKILL);
     const Cgroup cgroup{cgroups_, running.cgroup};
     // A task that a v1 freezer holds takes the signal only when it thaws.
     if (running.frozen || cgroup.frozen()) cgroup.kill_all();
-    if (runtime_.wait_gone(ref, running.generation, kKillPatience)) return;
+    steps.done("signal");
+    const bool gone = runtime_.wait_gone(ref, running.generation, kKillPatience);
+    steps.done("end of the monitor and clean-up");
+    if (gone) return;
     cgroup.kill_all();
     send_signal(running.monitor_pidfd, SIGKILL);
     if (!runtime_.wait_gone(ref, running.generation, kKillPatience))
@@ -168,6 +173,7 @@ void Manager::container_ended(const InstanceRef& ref, std::uint64_t generation) 
         } catch (const Error&) { // an operation that holds the claim that long watches the end itself
         }
     }
+    Steps steps{s_.log, "instance clean-up", ref.name};
     // A monitor that was killed leaves its container behind.
     send_signal(running->init_pidfd, SIGKILL);
     const Cgroup cgroup{cgroups_, running->cgroup};
@@ -179,13 +185,16 @@ void Manager::container_ended(const InstanceRef& ref, std::uint64_t generation) 
     }
     Cgroup{cgroups_, monitor_cgroup(ref)}.remove();
     guests_->forget(ref);
+    steps.done("cgroups");
     const bool rebooting = !running->stop_requested && !host_shutdown_ && log_dir(ref).exists(reboot_mark);
     try {
         const auto instance = load(ref);
         api::StringMap changes;
         release_devices(instance, running->idmap, changes);
+        steps.done("devices");
         if (!host_shutdown_ && !rebooting) changes["volatile.last_state.power"] = "STOPPED";
         set_config(instance, changes);
+        steps.done("record");
         running = runtime_.find(ref);
         if (instance.row.ephemeral && !rebooting && !(running && running->keep)) run_remove(ref);
     } catch (const Error& error) {
