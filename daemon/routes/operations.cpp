@@ -19,8 +19,11 @@ bool is_owner(const Operation& operation, const Identity& identity) {
            operation.caller().username == identity.caller.username;
 }
 
+/// Secrets are their owner's; those of tokens every administrator's, who lists and revokes them by them.
 nlohmann::json shown(const Operation& operation, const Identity& identity) {
-    return operation.to_json(is_owner(operation, identity));
+    auto json = operation.to_json(is_owner(operation, identity));
+    if (identity.admin && json["class"] == "token") json = operation.to_json(true);
+    return json;
 }
 
 Response list(const Request& request, App& app) {

@@ -247,10 +247,10 @@ void schedule(std::string_view value) {
 
 void expiry(std::string_view value) {
     std::string seen;
-    for (const auto& part : text::split(value, ' ')) {
+    for (const auto& part : text::split(text::trim(value), ' ')) {
         const std::string_view item{part};
-        if (item.size() < 2 || !all_digits(item.substr(0, item.size() - 1)) || item.size() > 10 ||
-            std::string_view{"MHdwmy"}.find(item.back()) == std::string_view::npos ||
+        if (item.size() < 2 || !all_digits(item.substr(0, item.size() - 1)) || item.size() > 19 ||
+            std::string_view{"SMHdwmy"}.find(item.back()) == std::string_view::npos ||
             seen.find(item.back()) != std::string::npos)
             refuse("Invalid expiry expression");
         seen += item.back();

@@ -66,7 +66,7 @@ struct Core::Impl {
         const Dir& dir = state.dir();
         operations = make_operation_service(*events, pool, reactor, log);
         profiles = project::make_profile_manager(*global, *events);
-        server = server::make_server_manager(*local, *global, dir, *events, log);
+        server = server::make_server_manager(*local, *global, dir, *events, *operations, log);
         storage = storage::make_storage_manager(*local, *global, dir, *events, log);
         network = network::make_network_manager(*local, *global, dir, *events, reactor, log);
         images = image::make_image_manager(*local, *global, dir, *storage, *operations, *events, helper, log);

@@ -35,13 +35,16 @@ struct Registry {
         dropped = std::move(*it);
         records.erase(it);
     }
+    /// A token only waits for somebody who may never come: nothing waits for its end.
+    static bool is_work(const OperationRecord& record) { return record.klass() != OperationClass::Token; }
     void add(RecordPtr record) {
         const std::lock_guard lock{mutex};
         if (closing) throw Error{ErrorCode::Unavailable, "LXD is shutting down"};
+        if (is_work(*record)) ++running;
         records.push_back(std::move(record));
-        ++running;
     }
-    void ended() {
+    void ended(const OperationRecord& record) {
+        if (!is_work(record)) return;
         {
             const std::lock_guard lock{mutex};
             --running;
@@ -124,7 +127,7 @@ private:
         auto record = std::make_shared<OperationRecord>(std::move(options), CallerScope::current(), events_);
         registry_->add(record);
         record->on_end([registry = registry_, raw = record.get(), &reactor = reactor_] {
-            registry->ended();
+            registry->ended(*raw);
             reactor.after(kept_after_end, [registry, raw] { registry->forget(raw); });
         });
         return record;

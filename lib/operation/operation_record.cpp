@@ -70,7 +70,7 @@ nlohmann::json OperationRecord::json_locked(bool with_secrets) const {
             {"status_code", static_cast<int>(status_)},
             {"resources", std::move(resources)},
             {"metadata", std::move(metadata)},
-            {"may_cancel", may_cancel_ && !api::is_final(status_)},
+            {"may_cancel", may_cancel_ && (options_.klass == OperationClass::Token || !api::is_final(status_))},
             {"err", error_},
             {"location", "none"}};
 }

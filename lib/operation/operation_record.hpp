@@ -37,6 +37,7 @@ public:
     void throw_if_cancelled() const override;
 
     // --- for the manager ---
+    OperationClass klass() const noexcept { return options_.klass; }
     bool visible_to(const Caller& viewer) const;
     void allow_cancel(std::function<void()> cancel); ///< empty: the stop token only
     std::string add_channel(const std::string& name, Channel channel, std::function<void()> on_connect);

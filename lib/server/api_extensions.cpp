@@ -89,6 +89,7 @@ const std::vector<std::string>& ServerService::api_extensions() {
         "instance_get_full",                 // recursion=1 of one instance
         "event_project",                     // project of events
         "storage_volume_api_filtering",      // filter= of volumes
+        "certificate_token",                 // one-time tokens for new clients
         "instance_file_head",                // HEAD of files
         "resources_pci_vpd",                 // vital product data
         "storage_volumes_all_projects",      // all-projects of volumes

@@ -12,8 +12,10 @@
 #include "db/config_repository.hpp"
 #include "resources/resources.hpp"
 #include "server/environment.hpp"
+#include "server/join_tokens.hpp"
 #include "server/settings.hpp"
 #include "server/trust_store.hpp"
+#include "util/names.hpp"
 #include "util/x509.hpp"
 
 namespace lxdcore {
@@ -53,10 +55,10 @@ private:
 
 class Manager final : public ServerService {
 public:
-    Manager(db::Database& local, db::Database& global, const Dir& state_dir, EventService& events, const Logger& log)
-        : global_{global},
-          state_path_{state_dir.path()}, events_{events}, log_{log}, settings_{local, global}, trust_{global, events},
-          fixed_(fixed_environment()) {
+    Manager(db::Database& local, db::Database& global, const Dir& state_dir, EventService& events,
+            OperationService& operations, const Logger& log)
+        : global_{global}, state_path_{state_dir.path()}, events_{events}, log_{log}, settings_{local, global},
+          trust_{global, events}, tokens_{operations}, fixed_(fixed_environment()) {
         load_certificate(state_dir);
     }
 
@@ -74,15 +76,20 @@ public:
 
     std::vector<api::Certificate> certificates() const override { return trust_.list(); }
     api::Certificate certificate(const std::string& fingerprint) const override { return trust_.get(fingerprint); }
-    api::Certificate add_certificate(const api::CertificatePut& certificate) override {
-        auto added = trust_.add(certificate);
+    api::Certificate add_certificate(const api::CertificatePut& certificate, const std::string& otherwise) override {
+        auto added = trust_.add(certificate, otherwise);
         log_.info("Certificate added to the trust store", {{"fingerprint", added.fingerprint}});
         return added;
     }
     void update_certificate(const std::string& fingerprint, const api::CertificatePut& certificate,
                             const std::string& if_match) override {
-        trust_.update(fingerprint, certificate, if_match);
+        trust_.update(fingerprint, certificate, if_match, TrustStore::Change::Anything);
         log_.info("Certificate of the trust store changed", {{"fingerprint", fingerprint}});
+    }
+    void rotate_certificate(const std::string& fingerprint, const api::CertificatePut& certificate,
+                            const std::string& if_match) override {
+        trust_.update(fingerprint, certificate, if_match, TrustStore::Change::CertificateOnly);
+        log_.info("Certificate of the trust store replaced", {{"fingerprint", fingerprint}});
     }
     void remove_certificate(const std::string& fingerprint) override {
         trust_.remove(fingerprint);
@@ -95,6 +102,11 @@ public:
         const bool right = gate_.check(password, settings_.trust_password_hash());
         if (!right) log_.warning("Wrong trust password");
         return right;
+    }
+    OperationPtr issue_token(const api::CertificatesPost& request) override;
+    std::optional<api::CertificatePut> redeem_token(const std::string& password) override {
+        const auto secret = secret_of_token(password);
+        return secret ? std::optional{tokens_.redeem(*secret)} : std::nullopt;
     }
     std::string server_certificate_path() const override { return state_path_ + "/server.crt"; }
     std::string server_key_path() const override { return state_path_ + "/server.key"; }
@@ -127,6 +139,7 @@ private:
     const Logger& log_;
     Settings settings_;
     TrustStore trust_;
+    JoinTokens tokens_;
     PasswordGate gate_;
     nlohmann::json fixed_;
     mutable std::mutex cache_mutex_;
@@ -146,6 +159,22 @@ void Manager::load_certificate(const Dir& state_dir) {
     const auto certificate = x509::parse(state_dir.read("server.crt"));
     fixed_["certificate"] = certificate.pem;
     fixed_["certificate_fingerprint"] = certificate.fingerprint;
+}
+
+OperationPtr Manager::issue_token(const api::CertificatesPost& request) {
+    if (!request.certificate.empty())
+        throw Error{ErrorCode::InvalidArgument, "Can't use certificate if token is requested"};
+    if (request.type != "client")
+        throw Error{ErrorCode::InvalidArgument, "Tokens can only be issued for client certificates"};
+    if (names::has_control(request.name) || !names::is_utf8(request.name))
+        throw Error{ErrorCode::InvalidArgument, "Invalid certificate name"};
+    const auto addresses = reachable_addresses(settings_.get("core.https_address"));
+    if (addresses.empty())
+        throw Error{ErrorCode::InvalidArgument, "Can't issue token when server isn't listening on network"};
+    return tokens_.issue(request,
+                         {.fingerprint = fixed_["certificate_fingerprint"].get<std::string>(),
+                          .addresses = addresses,
+                          .expires_at = expiry_of(settings_.get("core.remote_token_expiry"), api::Time::now())});
 }
 
 nlohmann::json Manager::build() const {
@@ -187,8 +216,9 @@ nlohmann::json Manager::environment() const {
 } // namespace
 
 std::unique_ptr<ServerService> make_server_manager(db::Database& local, db::Database& global, const Dir& state_dir,
-                                                   EventService& events, const Logger& log) {
-    return std::make_unique<Manager>(local, global, state_dir, events, log);
+                                                   EventService& events, OperationService& operations,
+                                                   const Logger& log) {
+    return std::make_unique<Manager>(local, global, state_dir, events, operations, log);
 }
 
 } // namespace server

@@ -5,6 +5,7 @@
 
 #include <lxdcore/event.hpp>
 #include <lxdcore/log.hpp>
+#include <lxdcore/operation.hpp>
 #include <lxdcore/service/server_service.hpp>
 
 #include "db/database.hpp"
@@ -14,6 +15,7 @@ namespace lxdcore::server {
 
 /// Makes server.crt and server.key if missing.
 std::unique_ptr<ServerService> make_server_manager(db::Database& local, db::Database& global, const Dir& state_dir,
-                                                   EventService& events, const Logger& log);
+                                                   EventService& events, OperationService& operations,
+                                                   const Logger& log);
 
 } // namespace lxdcore::server

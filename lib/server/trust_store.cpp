@@ -35,16 +35,19 @@ using db::CertificateRepository;
 std::int64_t now() { return api::Time::now().unix_seconds(); }
 
 /// Checked and completed: PEM form, fingerprint, type.
-api::Certificate complete(const api::CertificatePut& put) {
+api::Certificate complete(const api::CertificatePut& put, const std::string& otherwise) {
     if (!put.type.empty() && put.type != "client" && put.type != "server" && put.type != "metrics")
         throw Error{ErrorCode::InvalidArgument, "Invalid certificate type"};
-    if (names::has_control(put.name) || !names::is_utf8(put.name))
-        throw Error{ErrorCode::InvalidArgument, "Invalid certificate name"};
     const auto parsed = x509::parse(put.certificate);
+    auto name = put.name;
+    if (name.empty()) name = parsed.common_name.empty() ? otherwise : parsed.common_name;
+    if (names::has_control(name) || !names::is_utf8(name))
+        throw Error{ErrorCode::InvalidArgument, "Invalid certificate name"};
     if (parsed.not_after < now()) throw Error{ErrorCode::InvalidArgument, "The provided certificate is expired"};
     if (parsed.not_before > now()) throw Error{ErrorCode::InvalidArgument, "The provided certificate isn't valid yet"};
     api::Certificate certificate;
     static_cast<api::CertificatePut&>(certificate) = put;
+    certificate.name = name;
     if (certificate.type.empty()) certificate.type = "client";
     certificate.certificate = parsed.pem;
     certificate.fingerprint = parsed.fingerprint;
@@ -101,8 +104,8 @@ api::Certificate TrustStore::get(const std::string& fingerprint_or_prefix) const
     return found->certificate;
 }
 
-api::Certificate TrustStore::add(const api::CertificatePut& put) {
-    const auto certificate = complete(put);
+api::Certificate TrustStore::add(const api::CertificatePut& put, const std::string& otherwise) {
+    const auto certificate = complete(put, otherwise);
     try {
         global_.write([&](db::Transaction& tx) { CertificateRepository::insert(tx, certificate); });
     } catch (const Error& error) {
@@ -115,15 +118,25 @@ api::Certificate TrustStore::add(const api::CertificatePut& put) {
     return certificate;
 }
 
-void TrustStore::update(const std::string& fingerprint, const api::CertificatePut& put, const std::string& if_match) {
+void TrustStore::update(const std::string& fingerprint, const api::CertificatePut& put, const std::string& if_match,
+                        Change allowed) {
     const auto before = get(fingerprint);
     api::check_etag(ServerService::etag(before), if_match);
     auto wanted = put;
     if (wanted.certificate.empty()) wanted.certificate = before.certificate;
-    if (wanted.type.empty()) wanted.type = before.type;
     if (wanted.type != before.type) throw Error{ErrorCode::Forbidden, "The certificate type cannot be changed"};
-    const auto after = complete(wanted);
-    global_.write([&](db::Transaction& tx) { CertificateRepository::update(tx, before.fingerprint, after); });
+    if (allowed == Change::CertificateOnly &&
+        (wanted.name != before.name || wanted.restricted != before.restricted || wanted.projects != before.projects))
+        throw Error{ErrorCode::Forbidden, "Only the certificate can be changed"};
+    const auto after = complete(wanted, before.name);
+    try {
+        global_.write([&](db::Transaction& tx) { CertificateRepository::update(tx, before.fingerprint, after); });
+    } catch (const Error& error) {
+        if (error.code() == ErrorCode::AlreadyExists)
+            throw Error{ErrorCode::Internal, "Update \"certificates\" entry failed: UNIQUE constraint failed: "
+                                             "certificates.fingerprint"};
+        throw;
+    }
     reload();
     publish("certificate-updated", after.fingerprint);
 }

@@ -19,8 +19,11 @@ public:
     TrustStore(db::Database& global, EventService& events);
     std::vector<api::Certificate> list() const;
     api::Certificate get(const std::string& fingerprint_or_prefix) const; ///< @throws NotFound
-    api::Certificate add(const api::CertificatePut& certificate);
-    void update(const std::string& fingerprint, const api::CertificatePut& certificate, const std::string& if_match);
+    /// Without a name it gets the subject's, else @p otherwise.
+    api::Certificate add(const api::CertificatePut& certificate, const std::string& otherwise);
+    enum class Change { Anything, CertificateOnly };
+    void update(const std::string& fingerprint, const api::CertificatePut& certificate, const std::string& if_match,
+                Change allowed);
     void remove(const std::string& fingerprint);
     /// Exact match, and valid today.
     std::optional<api::Certificate> trusted(const std::string& fingerprint) const;

@@ -117,6 +117,19 @@ std::string from_hex(std::string_view text) {
     return out;
 }
 
+std::string common_name(const X509* certificate) {
+    const auto* subject = X509_get_subject_name(certificate);
+    const int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+    if (at < 0) return {};
+    unsigned char* utf8 = nullptr;
+    const int size = ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
+    ERR_clear_error();
+    if (size < 0) return {};
+    std::string name{reinterpret_cast<const char*>(utf8), static_cast<std::size_t>(size)};
+    OPENSSL_free(utf8);
+    return name;
+}
+
 } // namespace
 
 Certificate parse(std::string_view text) {
@@ -132,6 +145,7 @@ Certificate parse(std::string_view text) {
     const BioPtr bio{BIO_new(BIO_s_mem())};
     require(PEM_write_bio_X509(bio.get(), decoded.get()) == 1, "certificate encoding");
     certificate.pem = text_of(bio.get());
+    certificate.common_name = common_name(decoded.get());
     certificate.not_before = unix_time(X509_get0_notBefore(decoded.get()));
     certificate.not_after = unix_time(X509_get0_notAfter(decoded.get()));
     return certificate;

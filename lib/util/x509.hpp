@@ -11,6 +11,7 @@ namespace lxdcore::x509 {
 struct Certificate {
     std::string pem;
     std::string fingerprint;                    ///< SHA-256 of the DER form, lowercase hex
+    std::string common_name;                    ///< of the subject, UTF-8; "" without one
     std::int64_t not_before = 0, not_after = 0; ///< seconds since 1970
 };
 

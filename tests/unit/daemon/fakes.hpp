@@ -239,7 +239,7 @@ public:
         if (it == store.end()) throw Error{ErrorCode::NotFound, "Certificate not found"};
         return it->second;
     }
-    api::Certificate add_certificate(const api::CertificatePut& certificate) override {
+    api::Certificate add_certificate(const api::CertificatePut& certificate, const std::string&) override {
         api::Certificate added;
         static_cast<api::CertificatePut&>(added) = certificate;
         added.fingerprint = std::string(64, 'c');
@@ -247,6 +247,11 @@ public:
         return added;
     }
     void update_certificate(const std::string&, const api::CertificatePut&, const std::string&) override {}
+    void rotate_certificate(const std::string&, const api::CertificatePut&, const std::string&) override {}
+    OperationPtr issue_token(const api::CertificatesPost&) override {
+        throw Error{ErrorCode::InvalidArgument, "Can't issue token when server isn't listening on network"};
+    }
+    std::optional<api::CertificatePut> redeem_token(const std::string&) override { return std::nullopt; }
     void remove_certificate(const std::string& fingerprint) override { store.erase(fingerprint); }
     std::optional<api::Certificate> trusted(const std::string& fingerprint) const override {
         const auto it = store.find(fingerprint);

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "event/event_hub.hpp"
+#include "operation/operation_manager.hpp"
 #include "server/server_manager.hpp"
 #include "util/text.hpp"
 #include "util/x509.hpp"
@@ -26,12 +27,15 @@ struct Fixture {
     }
     void start() {
         std::filesystem::create_directory(path);
-        server = server::make_server_manager(*local, *global, Dir::open(path.string()), *events, log);
+        server = server::make_server_manager(*local, *global, Dir::open(path.string()), *events, *operations, log);
     }
     std::unique_ptr<db::Database> local = db::Database::open(":memory:", db::local_migrations());
     std::unique_ptr<db::Database> global = db::Database::open(":memory:", db::global_migrations());
     std::unique_ptr<EventService> events = make_event_service();
     Logger log;
+    Reactor reactor;
+    WorkerPool pool{2};
+    std::unique_ptr<OperationService> operations = make_operation_service(*events, pool, reactor, log);
     std::unique_ptr<ServerService> server;
 };
 
@@ -180,6 +184,38 @@ TEST_CASE_FIXTURE(Fixture, "certificates are added once, found by prefix, change
     server->remove_certificate(added.fingerprint);
     CHECK(server->certificates().empty());
     CHECK(!server->trusted(added.fingerprint));
+}
+
+TEST_CASE_FIXTURE(Fixture, "a certificate without a name gets its subject's, then what the caller is called") {
+    auto put = client();
+    put.name = "";
+    CHECK(server->add_certificate(put, "192.0.2.1").name == "root@laptop");
+}
+
+TEST_CASE_FIXTURE(Fixture, "R21: who may only replace a certificate cannot change what it stands for") {
+    auto put = client();
+    put.restricted = true;
+    put.projects = {"default"};
+    const auto before = server->add_certificate(put);
+    const auto tried = [&](const std::function<void(api::CertificatePut&)>& change) {
+        auto wanted = put;
+        change(wanted);
+        return failure([&] { server->rotate_certificate(before.fingerprint, wanted, ""); }, ErrorCode::Forbidden);
+    };
+    CHECK(tried([](auto& to) { to.restricted = false; }) == "Only the certificate can be changed");
+    CHECK(tried([](auto& to) { to.projects.clear(); }) == "Only the certificate can be changed");
+    CHECK(tried([](auto& to) { to.projects.push_back("other"); }) == "Only the certificate can be changed");
+    CHECK(tried([](auto& to) { to.name = "boss"; }) == "Only the certificate can be changed");
+    CHECK(tried([](auto& to) { to.type = "server"; }) == "The certificate type cannot be changed");
+    CHECK(tried([](auto& to) { to.type = ""; }) == "The certificate type cannot be changed");
+    CHECK(ServerService::etag(server->certificate(before.fingerprint)) == ServerService::etag(before));
+    auto wanted = put;
+    wanted.certificate = x509::make_server_certificate("new").certificate;
+    server->rotate_certificate(before.fingerprint, wanted, "");
+    CHECK(!server->trusted(before.fingerprint));
+    REQUIRE(server->certificates().size() == 1);
+    CHECK(server->certificates()[0].restricted);
+    CHECK(server->certificates()[0].projects == put.projects);
 }
 
 TEST_CASE_FIXTURE(Fixture, "what is not a certificate is refused") {

@@ -10,6 +10,7 @@
 
 #include <lxdcore/api/resources.hpp>
 #include <lxdcore/error.hpp>
+#include <lxdcore/operation.hpp>
 
 namespace lxdcore {
 
@@ -33,9 +34,15 @@ public:
     // --- trust store ---
     virtual std::vector<api::Certificate> certificates() const = 0;
     virtual api::Certificate certificate(const std::string& fingerprint_or_prefix) const = 0;
-    /// Adds a PEM or base64 DER certificate. @throws AlreadyExists "Certificate already in trust store"
-    virtual api::Certificate add_certificate(const api::CertificatePut& certificate) = 0;
+    /// Adds a PEM or base64 DER certificate; without a name it gets that of its subject, else @p otherwise.
+    /// @throws AlreadyExists "Certificate already in trust store"
+    virtual api::Certificate add_certificate(const api::CertificatePut& certificate,
+                                             const std::string& otherwise = {}) = 0;
     virtual void update_certificate(const std::string& fingerprint, const api::CertificatePut& certificate,
+                                    const std::string& if_match) = 0;
+    /// As update_certificate(), for those who may replace a certificate by another and nothing else (R21).
+    /// @throws Forbidden "Only the certificate can be changed"
+    virtual void rotate_certificate(const std::string& fingerprint, const api::CertificatePut& certificate,
                                     const std::string& if_match) = 0;
     virtual void remove_certificate(const std::string& fingerprint) = 0;
     static std::string etag(const api::Certificate& certificate);
@@ -43,6 +50,13 @@ public:
     virtual std::optional<api::Certificate> trusted(const std::string& fingerprint) const = 0;
     /// True for the right trust password; slow, and delayed for everybody after a failure (D11).
     virtual bool check_trust_password(const std::string& password) = 0;
+    /// An invitation into the trust store: an operation of class Token. Its metadata {secret, fingerprint, addresses,
+    /// request, expiresAt} is what clients make the token of. Used once, cancelled to revoke it, gone with the process.
+    /// @throws InvalidArgument for anything but a client without a certificate, or while nobody could reach us
+    virtual OperationPtr issue_token(const api::CertificatesPost& request) = 0;
+    /// The entry that @p password stands for if it is a token, which is used up by this; unset for any other text.
+    /// @throws Forbidden "No matching certificate add operation found", "Token has expired"
+    virtual std::optional<api::CertificatePut> redeem_token(const std::string& password) = 0;
     virtual std::string server_certificate_path() const = 0;
     virtual std::string server_key_path() const = 0;
 
