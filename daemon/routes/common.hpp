@@ -12,7 +12,6 @@
 #include "http/error_mapping.hpp"
 #include "http/request.hpp"
 #include "http/response.hpp"
-#include "routes/filter.hpp"
 
 namespace lxdcore::daemon {
 
@@ -25,19 +24,15 @@ T decode(const Request& request) {
 /// "/1.0/profiles" and a name to the URL of the entity.
 std::string entity_url(const std::string& base, const std::string& name);
 
-/// A list as its URLs (recursion 0) or its objects, filtered by ?filter= if there is one.
+/// A list as its URLs (recursion 0) or its objects.
 template <class T>
 Response list_reply(const Request& request, const std::string& base, const std::vector<T>& items) {
-    const auto filter = Filter::parse(request.query("filter"));
     auto list = nlohmann::json::array();
     for (const auto& item : items) {
-        if (filter.empty() && request.recursion() == 0) {
+        if (request.recursion() == 0)
             list.push_back(entity_url(base, item.name));
-            continue;
-        }
-        nlohmann::json json = item;
-        if (!filter.matches(json)) continue;
-        list.push_back(request.recursion() == 0 ? nlohmann::json(entity_url(base, item.name)) : std::move(json));
+        else
+            list.push_back(item);
     }
     return Response::sync(list);
 }

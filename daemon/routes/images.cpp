@@ -3,6 +3,7 @@
 #include <openssl/crypto.h>
 
 #include "routes/common.hpp"
+#include "routes/filter.hpp"
 #include "routes/routes.hpp"
 
 namespace lxdcore::daemon {

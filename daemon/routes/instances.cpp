@@ -2,6 +2,7 @@
 #include <lxdcore/api/json_text.hpp>
 
 #include "routes/common.hpp"
+#include "routes/filter.hpp"
 #include "routes/routes.hpp"
 
 namespace lxdcore::daemon {

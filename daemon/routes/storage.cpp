@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "routes/common.hpp"
+#include "routes/filter.hpp"
 #include "routes/routes.hpp"
 
 namespace lxdcore::daemon {

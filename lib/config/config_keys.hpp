@@ -38,6 +38,7 @@ const Key* find(std::span<const Key> keys, std::string_view name);
 void validate_instance(const api::StringMap& config, bool profile);
 /// Only the part of validate_instance() that looks at characters (D5).
 void check_text(const api::StringMap& config);
+void check_text(const api::Devices& devices);
 /// Networks and pools: "Invalid option …", "Invalid value for option …: …" as LXD says it. @p entity goes into the text
 /// after "for" (`network "br0"`) and may be empty. @throws Error InvalidArgument; LXD answers 500 to most of these
 void validate_options(std::span<const Key> keys, const api::StringMap& config, const std::string& entity);

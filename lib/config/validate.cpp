@@ -144,6 +144,18 @@ void check_device(const api::Device& device) {
     if (device.at("type") == "nic") check_nic(device);
 }
 
+void check_path_is_free(const api::Devices& devices, const std::string& name, const api::StringMap& device) {
+    const auto path = device.find("path");
+    if (device.at("type") != "disk" || path == device.end() || path->second.empty()) return;
+    for (const auto& [other, values] : devices) {
+        if (other == name) continue;
+        const auto type = values.find("type");
+        const auto taken = values.find("path");
+        if (type != values.end() && type->second == "disk" && taken != values.end() && taken->second == path->second)
+            refuse(fmt::format("More than one disk device uses the same path {}", text::quote(path->second)));
+    }
+}
+
 } // namespace
 
 const Key* find(std::span<const Key> keys, std::string_view name) {
@@ -158,6 +170,15 @@ const Key* find(std::span<const Key> keys, std::string_view name) {
 void check_text(const api::StringMap& config) {
     for (const auto& [key, value] : config)
         check_characters(key, value);
+}
+
+void check_text(const api::Devices& devices) {
+    for (const auto& [name, device] : devices) {
+        bool bad = names::has_control(name);
+        for (const auto& [key, value] : device)
+            bad = bad || names::has_control(key) || names::has_control(value);
+        if (bad) refuse(fmt::format("Device {} holds a control character", text::quote(name)));
+    }
 }
 
 void validate_instance(const api::StringMap& config, bool profile) {
@@ -181,6 +202,7 @@ void validate_devices(const api::Devices& devices) {
         try {
             names::check_device(name);
             check_device(device);
+            check_path_is_free(devices, name, device);
         } catch (Error& error) {
             std::string text = error.what();
             // LXD names the device a second time where it cannot even be loaded.

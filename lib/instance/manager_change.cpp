@@ -89,6 +89,9 @@ void Manager::patch(const InstanceRef& ref, const api::InstancePatch& patch, con
     if (patch.ephemeral) row.ephemeral = *patch.ephemeral;
     if (patch.description) row.description = *patch.description;
     if (patch.architecture && !patch.architecture->empty()) row.architecture = architecture_id(*patch.architecture);
+    // D5: refused as such, whatever else the value is.
+    config::check_text(row.config);
+    config::check_text(row.devices);
     try {
         apply_change(before, expander(ref.project).expand(std::move(row)), true);
     } catch (const Error& error) {

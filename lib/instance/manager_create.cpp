@@ -27,6 +27,21 @@ bool copied_volatile(const std::string& key) {
     return key == "volatile.base_image" || key == "volatile.last_state.idmap";
 }
 
+/// LXD's words around what goes wrong with the files of an image.
+template <class Call>
+void with_image_errors(Call call) {
+    try {
+        call();
+    } catch (Error& error) {
+        if (error.code() == ErrorCode::Cancelled) throw;
+        constexpr auto context = "Failed creating instance from image";
+        if (error.code() == ErrorCode::NoSpace)
+            throw Error{ErrorCode::NoSpace, fmt::format("{}: Unable to unpack image, run out of disk space", context)};
+        error.add_context(context);
+        throw;
+    }
+}
+
 } // namespace
 
 /// One creation between the request and the finished row.
@@ -271,9 +286,11 @@ void Manager::run_create(Creation& creation, OperationContext& op) {
     steps.done("intent");
     if (creation.image) {
         const auto& fingerprint = creation.image->fingerprint;
-        s_.storage.ensure_image(creation.pool, fingerprint, s_.image.filler(fingerprint), op);
-        steps.done("image tree");
-        s_.storage.create_from_image(creation.pool, ref.project, ref.name, fingerprint, op);
+        with_image_errors([&] {
+            s_.storage.ensure_image(creation.pool, fingerprint, s_.image.filler(fingerprint), op);
+            steps.done("image tree");
+            s_.storage.create_from_image(creation.pool, ref.project, ref.name, fingerprint, op);
+        });
     } else if (creation.source) {
         s_.storage.create_copy(creation.pool, ref.project, ref.name, creation.source->row.project,
                                creation.source->row.name, op);

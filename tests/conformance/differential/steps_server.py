@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """/, /1.0, projects, resources, events, operations, certificates, routing and bad requests."""
+import base64
+import json
+
 from engine import Step as S
 
 ENV = ("metadata.environment",)
@@ -120,7 +123,24 @@ def certificates():
         S("PUT", other, {"type": "client", "name": "x"}, headers={"If-Match": "0" * 64}),
         S("PATCH", other, {"type": "weird"}), S("POST", other, {}), S("GET", path + "/{cert_other_fp}?recursion=1"),
         S("DELETE", other), S("GET", other), S("DELETE", other), S("GET", path),
+        S("POST", path, {"type": "client", "certificate": "{cert_other}"}, note="named by its subject"), S("GET", other),
+        S("PUT", other, {"name": "untyped"}), S("PATCH", other, {"type": ""}), S("PUT", other, {"type": "client", "projects": ["nosuch"]}),
+        S("GET", other), S("DELETE", other),
+        S("POST", path, {"name": "t", "type": "client", "token": True}, follow=False, save="token"), S("GET", "{token}"),
+        S("GET", "/1.0/operations?recursion=1", via="trusted", ignore=("metadata.success", "metadata.failure", "metadata.cancelled")),
+        S("DELETE", "{token}"), S("DELETE", "{token}"), S("GET", "{token}"),
+        S("POST", path, {"type": "client", "token": True, "certificate": "AAAA"}), S("POST", path, {"type": "server", "token": True}),
+        S("POST", path, {"name": "t", "token": True}), S("POST", path, {"type": "client", "token": True}, via="stranger"),
+        S("POST", path, {"type": "client", "password": token_text("00")}, via="stranger"),
+        S("POST", path, {"type": "client", "password": token_text("")}, via="stranger"),
+        S("POST", path, {"type": "client", "password": token_text("00")}, via="trusted"),
     ]
+
+
+def token_text(secret):
+    """A well-formed token that nobody issued."""
+    token = {"client_name": "t", "fingerprint": "f", "addresses": ["127.0.0.1:1"], "secret": secret}
+    return base64.b64encode(json.dumps(token).encode()).decode()
 
 
 def profiles():

@@ -216,3 +216,17 @@ TEST_CASE("local values win over profiles, later profiles over earlier ones") {
     const auto devices = config::expand_devices({{"eth0", {{"type", "none"}}}}, {&nic, &other});
     CHECK(devices == api::Devices{{"eth0", {{"type", "none"}}}, {"x", {{"type", "none"}}}});
 }
+
+TEST_CASE("two disks of one owner cannot have the same path") {
+    const api::Device etc{{"type", "disk"}, {"path", "/x"}, {"source", "/etc"}};
+    const api::Device root{{"type", "disk"}, {"path", "/"}, {"pool", "default"}};
+    const auto together = [](const api::Device& a, const api::Device& b) {
+        return failure([&] { config::validate_devices({{"a", a}, {"b", b}}); });
+    };
+    CHECK(together(etc, etc) ==
+          "Device validation failed for \"a\": More than one disk device uses the same path \"/x\"");
+    CHECK(together(root, root) ==
+          "Device validation failed for \"a\": More than one disk device uses the same path \"/\"");
+    CHECK(together(etc, root) == "accepted");
+    CHECK(together(etc, {{"type", "none"}}) == "accepted");
+}

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <filesystem>
+#include <thread>
 
 #include <nlohmann/json.hpp>
 #include <sys/stat.h>
@@ -167,7 +168,13 @@ TEST_CASE_FIXTURE(Fixture, "deleting twice and creating after a half-made volume
     CHECK(fs::exists(temp / "containers/c1/rootfs"));
     manager->delete_instance("default", "c1");
     manager->delete_instance("default", "c1");
-    CHECK_FALSE(fs::exists(volumes() / "c1")); // its content goes in the background
+    CHECK_FALSE(fs::exists(volumes() / "c1"));
+    CHECK_FALSE(fs::is_symlink(temp / "containers/c1"));
+    CHECK(manager->volumes("p", "default", "").empty());
+    // Its content goes in the background, without a restart.
+    for (int i = 0; i < 2000 && !fs::is_empty(volumes()); ++i)
+        std::this_thread::sleep_for(std::chrono::milliseconds{10});
+    CHECK(fs::is_empty(volumes()));
 }
 
 TEST_CASE_FIXTURE(Fixture, "what was staged when the process died is swept at the next start") {
