@@ -31,8 +31,20 @@ void check_domain(const std::string& domain) {
         throw Error{ErrorCode::InvalidArgument, fmt::format("Invalid domain name \"{}\"", domain)};
 }
 
+/// The same: one word, so that no other option can follow (R7).
+void check_word(std::string_view key, const std::string& value) {
+    for (const char c : value)
+        if (!(c >= '0' && c <= '9') && !(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z'))
+            throw Error{ErrorCode::InvalidArgument,
+                        fmt::format("Invalid value for network option \"{}\": {}", key, text::quote(value))};
+}
+
 void check_value(const config::Key& key, const std::string& value) {
     if (key.name == "dns.domain") check_domain(value);
+    if (key.name == "dns.search")
+        for (const auto& domain : text::split(value, ','))
+            check_domain(text::trim(domain));
+    if (key.name.ends_with(".dhcp.expiry")) check_word(key.name, value);
     if (key.validate) key.validate(value);
 }
 

@@ -171,7 +171,13 @@ def test_r27_operations_are_their_owners(trusted, second_trusted, running):
         assert secret not in second_trusted.get("/1.0/operations?recursion=1").body.decode()
     reply = second_trusted.get(path)
     assert reply.status in (403, 404) or not (set(fds.values()) & set(str(reply.body).split('"')))
-    assert trusted.delete(path).status in (200, 400)  # 400: ended meanwhile, for nobody had attached
+    refused = second_trusted.delete(path)
+    assert refused.status in (400, 403, 404), refused.body
+    assert trusted.get(path).metadata["status"] == "Running"
+    # A command ends by a signal or with its client, never by cancelling.
+    refused = trusted.delete(path)
+    assert refused.status == 400 and refused.error == "This operation can't be cancelled"
+    assert trusted.get(path).metadata["status"] == "Running"
 
 
 @pytest.mark.ours

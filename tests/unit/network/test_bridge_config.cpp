@@ -70,6 +70,11 @@ TEST_CASE("control characters are refused in everything but user keys and betwee
     CHECK(refusal("raw.dnsmasq", "a=1\rb=2").code == ErrorCode::InvalidArgument);
     CHECK(refusal("raw.dnsmasq", "a=1\nb=2").text == "accepted");
     CHECK(refusal("user.note", "a\nb").text == "accepted");
+    CHECK(refusal("dns.search", "a.example,b/8.8.8.8").text.find("Invalid domain name") != std::string::npos);
+    CHECK(refusal("dns.search", "a.example, --conf-file").text.find("Invalid domain name") != std::string::npos);
+    for (const auto* key : {"ipv4.dhcp.expiry", "ipv6.dhcp.expiry"})
+        for (const auto* value : {"1h,set:x", "-1", "1 h", "1h;x", "/etc/x"})
+            CHECK(refusal(key, value).text.find("Invalid value for network option") != std::string::npos);
     CHECK(refusal("dns.domain", "a/8.8.8.8#53").text.find("Invalid domain name") != std::string::npos);
 }
 
