@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Keeps the lists of docs/compatibility.md true: routes, announced extensions, intended differences.
+
+    check_compatibility.py [--write] [ROOT]     --write puts the lists right; look at the difference
+"""
+import pathlib
+import re
+import sys
+
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+ADD = re.compile(r'(router\.add(?:_cheap)?|add_instance_route)\(\s*(?:router,\s*)?Method::(\w+),\s*"([^"]*)"')
+ANY_ADD = re.compile(r"router\.add(?:_cheap)?\(|add_instance_route\(router")
+
+
+def routes(root):
+    """{(method, path)} of what the daemon answers over the network."""
+    found = set()
+    for file in sorted((root / "daemon").rglob("*.cpp")):
+        text = file.read_text(encoding="utf-8")
+        calls = ADD.findall(text)
+        if len(calls) != len(ANY_ADD.findall(text)):
+            raise SystemExit(f"{file}: a route is added in a form that this check cannot read")
+        for call, method, path in calls:
+            path = "/1.0/instances" + path if call == "add_instance_route" else path
+            if not path.startswith("/internal/"):
+                found.add((method.upper(), path.replace("*}", "}")))
+    return found
+
+
+def shape(path):
+    return re.sub(r"\{[^}]*\}", "x", path)
+
+
+def table(rows):
+    lines = ["| path | methods |", "|---|---|"]
+    by_path = {}
+    for method, path in rows:
+        by_path.setdefault(path, []).append(method)
+    lines += [f"| `{path}` | {' '.join(sorted(methods, key=METHODS.index))} |" for path, methods in sorted(by_path.items())]
+    return lines
+
+
+def missing(root, answered):
+    known = {(m, shape(p)) for m, p in answered}
+    lines = (root / "tests/data/routes.txt").read_text(encoding="utf-8").splitlines()
+    rows = [tuple(line.split()) for line in lines if line and not line.startswith("#")]
+    return [(method, path.replace("/x", "/…")) for method, path in rows if (method, path) not in known]
+
+
+def extensions(root):
+    names = re.findall(r'^\s+"([a-z0-9_]+)",', (root / "lib/server/api_extensions.cpp").read_text(encoding="utf-8"), re.M)
+    return ["`" + "` `".join(names) + "`"]
+
+
+def differences(root):
+    return re.findall(r"^\| D\d+ \|.*$", (root / "docs/architecture.md").read_text(encoding="utf-8"), re.M)
+
+
+def generated(root):
+    answered = routes(root)
+    return {"routes": table(answered), "missing": table(missing(root, answered)), "extensions": extensions(root),
+            "differences": ["| | |", "|---|---|", *differences(root)]}
+
+
+def filled(text, parts):
+    for name, lines in parts.items():
+        block = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.S)
+        if len(block.findall(text)) != 1:
+            raise SystemExit(f"docs/compatibility.md: needs one block <!-- {name} --> … <!-- end -->")
+        text = block.sub(lambda match, lines=lines: match.group(1) + "\n".join(lines) + "\n" + match.group(2), text)
+    return text
+
+
+def main(argv):
+    root = pathlib.Path(([a for a in argv if not a.startswith("-")] or [pathlib.Path(__file__).parents[2]])[0])
+    page = root / "docs/compatibility.md"
+    before = page.read_text(encoding="utf-8")
+    after = filled(before, generated(root))
+    if "--write" in argv:
+        page.write_text(after, encoding="utf-8")
+        return 0
+    wrong = set(after.splitlines()) ^ set(before.splitlines())
+    for line in sorted(wrong):
+        print(("missing: " if line in after.splitlines() else "not so: ") + line[:160])
+    if after != before:
+        print("docs/compatibility.md is not true any more: tests/lint/check_compatibility.py --write")
+        return 1
+    print("compatibility: the page is true")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
