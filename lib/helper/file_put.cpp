@@ -2,6 +2,7 @@
 #include <cerrno>
 #include <fcntl.h>
 #include <memory>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "helper/file_ops.hpp"
@@ -84,8 +85,14 @@ void put_directory(const GuestRoot& root, const FileRequest& request) {
 /// Always root's: LXD ignores the owner that a client names for a link.
 void put_symlink(const GuestRoot& root, const FileRequest& request) {
     const auto entry = root.entry("symlink", request.path);
-    if (::symlinkat(request.target.c_str(), entry.parent.get(), entry.name.c_str()) != 0)
-        throw_file_error("symlink", request.target + " " + request.path, errno);
+    const auto make = [&] { return ::symlinkat(request.target.c_str(), entry.parent.get(), entry.name.c_str()) == 0; };
+    bool made = make();
+    struct stat info {};
+    // Pushing a tree again replaces its links, as with LXD; anything else in the way stays.
+    if (!made && errno == EEXIST &&
+        ::fstatat(entry.parent.get(), entry.name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(info.st_mode))
+        made = ::unlinkat(entry.parent.get(), entry.name.c_str(), 0) == 0 && make();
+    if (!made) throw_file_error("symlink", request.target + " " + request.path, errno);
     const auto uid = static_cast<uid_t>(request.on_disk(kUids, 0));
     const auto gid = static_cast<gid_t>(request.on_disk(kGids, 0));
     if (::fchownat(entry.parent.get(), entry.name.c_str(), uid, gid, AT_SYMLINK_NOFOLLOW) != 0)

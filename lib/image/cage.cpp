@@ -66,11 +66,17 @@ nlohmann::json call(const HelperProgram& helper, int archive, const Dir* target,
                                  {"ratio_floor", kRatioFloor}};
     std::vector<std::pair<int, int>> fds{{archive, 5}};
     if (target) fds.emplace_back(target->fd(), 6);
-    return helper.call("unpack", request, fds, kTimeLimit, [&] {
-        if (stop.stop_requested()) throw Error{ErrorCode::Cancelled, "Operation cancelled"};
-        if (target && free_space(*target) <= 0)
-            throw Error{ErrorCode::NoSpace, "Failed to unpack the image: No space left on device"};
-    });
+    const Error full{ErrorCode::NoSpace, "Failed to unpack the image: No space left on device"};
+    try {
+        return helper.call("unpack", request, fds, kTimeLimit, [&] {
+            if (stop.stop_requested()) throw Error{ErrorCode::Cancelled, "Operation cancelled"};
+            if (target && free_space(*target) <= 0) throw full;
+        });
+    } catch (const Error& error) {
+        // More than may be written here, though not more than an image may have.
+        if (error.code() == ErrorCode::TooLarge && bytes < kMaxBytes) throw full;
+        throw;
+    }
 }
 
 } // namespace
