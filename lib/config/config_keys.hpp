@@ -36,6 +36,8 @@ const Key* find(std::span<const Key> keys, std::string_view name);
 /// refused in every key and in every value except user.*, cloud-init.* and descriptions (R5, D5).
 /// @p profile: volatile.* and keys that only instances have are refused.
 void validate_instance(const api::StringMap& config, bool profile);
+/// Only the part of validate_instance() that refuses what LXD knows and this server does not apply.
+void check_supported(const api::StringMap& config);
 /// Only the part of validate_instance() that looks at characters (D5).
 void check_text(const api::StringMap& config);
 void check_text(const api::Devices& devices);

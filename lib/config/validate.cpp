@@ -7,6 +7,7 @@
 #include <lxdcore/error.hpp>
 
 #include "config/config_keys.hpp"
+#include "config/validators.hpp"
 #include "util/names.hpp"
 #include "util/text.hpp"
 
@@ -66,7 +67,8 @@ bool matches(std::string_view pattern, std::string_view name) {
 
 /// Switching off what is not there is fine.
 void refuse_unsupported(const Key& key, const std::string& name, const std::string& value) {
-    if (key.supported || text::is_false(value)) return;
+    const bool off = key.validate == check::boolean && text::is_false(value);
+    if (key.supported || value.empty() || off) return;
     refuse(fmt::format("The configuration key {} is not supported by this server yet", text::quote(name)));
 }
 
@@ -179,6 +181,11 @@ void check_text(const api::Devices& devices) {
             bad = bad || names::has_control(key) || names::has_control(value);
         if (bad) refuse(fmt::format("Device {} holds a control character", text::quote(name)));
     }
+}
+
+void check_supported(const api::StringMap& config) {
+    for (const auto& [name, value] : config)
+        if (const auto* key = find(instance_keys(), name); key != nullptr) refuse_unsupported(*key, name, value);
 }
 
 void validate_instance(const api::StringMap& config, bool profile) {

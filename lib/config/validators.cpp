@@ -199,9 +199,9 @@ void cpu_set(std::string_view value) {
 
 void cpu_allowance(std::string_view value) {
     if (value.ends_with('%')) return go_number(value.substr(0, value.size() - 1), "Atoi");
-    const auto parts = text::split(value, '/');
-    if (parts.size() != 2) refuse("Invalid allowance: {}", value);
-    for (std::string_view part : parts) {
+    const auto slash = value.find('/');
+    if (slash == std::string_view::npos) refuse("Invalid allowance: {}", value);
+    for (auto part : {value.substr(0, slash), value.substr(slash + 1)}) {
         if (part.ends_with("ms")) part.remove_suffix(2);
         go_number(part, "Atoi");
     }

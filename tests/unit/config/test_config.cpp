@@ -60,6 +60,7 @@ TEST_CASE("bad values get LXD's texts") {
           "Invalid value for an integer \"9223372036854775808\"");
     CHECK(profile("limits.cpu", "1-") == "Invalid CPU limit syntax");
     CHECK(profile("limits.cpu.allowance", "10ms") == "Invalid allowance: 10ms");
+    CHECK(profile("limits.cpu.allowance", "1ms/2ms/3") == "strconv.Atoi: parsing \"2ms/3\": invalid syntax");
     CHECK(profile("limits.cpu.priority", "-1") == "Invalid value for a limit \"-1\". Must be between 0 and 10");
     CHECK(profile("limits.memory", "0") == "Memory limit can't be 0");
     CHECK(profile("limits.memory", "0%") == "Memory limit can't be 0%");
@@ -81,6 +82,14 @@ TEST_CASE("bad values get LXD's texts") {
     CHECK(profile("image.os", "x") == "Image keys can only be set on instances");
 }
 
+TEST_CASE("good values of keys that are not served yet pass their own check") {
+    for (const auto& [key, value] :
+         std::vector<std::pair<std::string, std::string>>{{"snapshots.schedule", "@daily, @startup"},
+                                                          {"snapshots.schedule", "*/5 0-3 1,15 jan mon"},
+                                                          {"snapshots.expiry", "1M 2H 3d 4w 5m 6y"}})
+        CHECK_NOTHROW(config::find(config::instance_keys(), key)->validate(value));
+}
+
 TEST_CASE("good values are accepted") {
     for (const auto& [key, value] :
          std::vector<std::pair<std::string, std::string>>{{"boot.autostart", "YES"},
@@ -92,9 +101,6 @@ TEST_CASE("good values are accepted") {
                                                           {"limits.memory", "50%"},
                                                           {"limits.kernel.nofile", "1000"},
                                                           {"user.", "x"},
-                                                          {"snapshots.schedule", "@daily, @startup"},
-                                                          {"snapshots.schedule", "*/5 0-3 1,15 jan mon"},
-                                                          {"snapshots.expiry", "1M 2H 3d 4w 5m 6y"},
                                                           {"cloud-init.user-data", "#cloud-config\nruncmd: [ls]\n"},
                                                           {"cloud-init.user-data", "#!/bin/sh\necho"},
                                                           {"limits.memory", ""},
