@@ -14,6 +14,7 @@
 #include <lxdcore/error.hpp>
 #include <nlohmann/json.hpp>
 
+#include "device/disk_limits.hpp"
 #include "util/dir.hpp"
 #include "util/names.hpp"
 #include "util/text.hpp"
@@ -102,10 +103,6 @@ void Disk::validate(const Target& target, bool) {
     for (const std::string& option : text::split(value("raw.mount.options"), ','))
         if (!is_harmless(option))
             refuse(fmt::format("Mount option \"{}\" is not allowed for disk \"{}\"", option, name_));
-    for (const char* limit : {"limits.read", "limits.write", "limits.max"})
-        if (!value(limit).empty())
-            throw Error{ErrorCode::Unsupported,
-                        fmt::format("Device option \"{}\" is not supported by this server", limit)};
 }
 
 std::optional<UniqueFd> Disk::open_source() const {
@@ -210,14 +207,19 @@ Volatile Disk::unplug(const Target& target, const Volatile& current) {
 }
 
 bool Disk::can_update(const api::Device& before) const {
-    const auto fixed_part = [](api::Device device) {
-        device.erase("size");
+    const auto fixed_part = [root = is_root()](api::Device device) {
+        if (root) device.erase("size");
+        for (const char* key : {"limits.read", "limits.write", "limits.max"})
+            device.erase(key);
         return device;
     };
-    return is_root() && fixed_part(before) == fixed_part(config_);
+    return fixed_part(before) == fixed_part(config_);
 }
 
-void Disk::update(const Target& target, const api::Device&, const Volatile&) {
+/// Rates are of all disks together; the instance applies them.
+void Disk::update(const Target& target, const api::Device& before, const Volatile&) {
+    (void)disk_rate(config_);
+    if (!is_root() || get(before, "size") == value("size")) return;
     const std::string size = value("size");
     target.storage.set_instance_quota(target.project, target.instance, size.empty() ? 0 : text::parse_bytes(size));
 }

@@ -5,13 +5,16 @@
 
 #include <algorithm>
 #include <set>
+#include <tuple>
 
 #include <fmt/format.h>
 #include <lxdcore/error.hpp>
 
+#include "device/nic_limits.hpp"
 #include "network/mac.hpp"
 #include "system/netlink.hpp"
 #include "system/sysctl.hpp"
+#include "system/traffic.hpp"
 #include "util/names.hpp"
 #include "util/text.hpp"
 
@@ -27,8 +30,8 @@ std::string get(const api::StringMap& map, const std::string& key) {
 void refuse_unsupported(const api::Device& config) {
     for (const auto& [key, value] : config) {
         const bool off = value.empty() || text::is_false(value);
-        const bool named = key.starts_with("limits.") || key.starts_with("security.") || key == "vlan" ||
-                           key == "vlan.tagged" || key.starts_with("maas.") || key.ends_with(".routes.external");
+        const bool named = key.starts_with("security.") || key == "vlan" || key == "vlan.tagged" ||
+                           key.starts_with("maas.") || key.ends_with(".routes.external");
         if (named && !off)
             throw Error{ErrorCode::Unsupported,
                         fmt::format("Device option \"{}\" is not supported by this server", key)};
@@ -121,6 +124,7 @@ Volatile Nic::prepare(const Target& target, const Volatile& current) const {
 
 StartPlan Nic::start(const Target& target, const Volatile& current, Rollback&) {
     const std::string link = bridge(target);
+    (void)nic_rate(config_); // a bad one must not be found when the instance runs
     StartPlan plan;
     plan.set = prepare(target, current);
     Volatile merged = current;
@@ -151,8 +155,36 @@ void Nic::set_host_side(const Target& target, const std::string& host_name) cons
         netlink.add_route(index, route, RouteOwner::Device);
 }
 
+void Nic::apply_rate(const Target& target, const std::string& host_name, bool limited_before) const {
+    const NicRate rate = nic_rate(config_);
+    if (!rate.any() && !limited_before) return;
+    traffic::shape(host_name, rate.ingress);
+    target.network.limit_incoming(host_name, rate.egress);
+}
+
+bool Nic::can_update(const api::Device& before) const {
+    const auto fixed_part = [this](api::Device device) {
+        for (const auto& key : updatable())
+            device.erase(key);
+        return device;
+    };
+    return fixed_part(before) == fixed_part(config_);
+}
+
+std::vector<std::string> Nic::updatable() const { return {"limits.ingress", "limits.egress", "limits.max"}; }
+
+void Nic::update(const Target& target, const api::Device& before, const Volatile& current) {
+    const auto limits = [](const api::Device& device) {
+        return std::tuple{get(device, "limits.ingress"), get(device, "limits.egress"), get(device, "limits.max")};
+    };
+    const std::string host_name = get(current, "host_name");
+    if (host_name.empty() || limits(before) == limits(config_)) return;
+    apply_rate(target, host_name, true);
+}
+
 Volatile Nic::started(const Target& target, const Volatile& current) {
     if (const std::string host_name = get(current, "host_name"); !host_name.empty()) {
+        if (Netlink{}.find(host_name)) apply_rate(target, host_name, false);
         try {
             set_host_side(target, host_name);
         } catch (const Error& e) { // the instance may have ended already
@@ -168,18 +200,20 @@ Volatile Nic::stopped(const Target& target, const Volatile& current) {
     if (host_name.empty()) return {};
     Netlink netlink;
     netlink.remove(host_name);
+    if (!(value("limits.ingress") + value("limits.egress") + value("limits.max")).empty())
+        target.network.limit_incoming(host_name, 0);
     if (const auto routes = routes_of(config_); !routes.empty()) {
         const auto link = netlink.find(value("parent").empty() ? value("network") : value("parent"));
         if (link)
             for (const IpNetwork& route : routes)
                 netlink.remove_route(link->index, route, RouteOwner::Device);
     }
-    (void)target;
     return {{"host_name", ""}};
 }
 
 Volatile Nic::plug(const Target& target, const Volatile& current) {
     const std::string link = bridge(target);
+    (void)nic_rate(config_);
     Volatile set = prepare(target, current);
     Volatile merged = current;
     for (const auto& [key, value] : set)
@@ -200,6 +234,7 @@ Volatile Nic::plug(const Target& target, const Volatile& current) {
     LinkChange change{.up = true};
     if (!link.empty()) change.master = netlink.link(link).index;
     netlink.change(host_name, change);
+    apply_rate(target, host_name, false);
     set_host_side(target, host_name);
     undo.commit();
     return set;

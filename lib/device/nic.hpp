@@ -19,8 +19,12 @@ public:
     Volatile stopped(const Target& target, const Volatile& current) override;
     Volatile plug(const Target& target, const Volatile& current) override;
     Volatile unplug(const Target& target, const Volatile& current) override;
+    bool can_update(const api::Device& before) const override;
+    void update(const Target& target, const api::Device& before, const Volatile& current) override;
 
 protected:
+    /// Keys that update() can change while the instance runs.
+    virtual std::vector<std::string> updatable() const;
     std::string value(const std::string& key) const;
     std::string mac(const Volatile& current) const;
     void validate_common(const Target& target) const;
@@ -35,6 +39,8 @@ protected:
 private:
     std::string interface_name(const Target& target, const Volatile& current) const;
     Volatile prepare(const Target& target, const Volatile& current) const;
+    /// limits.* on the host's end; with @p limited_before also none.
+    void apply_rate(const Target& target, const std::string& host_name, bool limited_before) const;
 };
 
 /// nictype=bridged, or network=<managed bridge>.
@@ -44,10 +50,10 @@ public:
     void validate(const Target& target, bool for_profile) override;
     Volatile added(const Target& target, const Volatile& current) override;
     void removed(const Target& target, const Volatile& current) override;
-    bool can_update(const api::Device& before) const override;
     void update(const Target& target, const api::Device& before, const Volatile& current) override;
 
 protected:
+    std::vector<std::string> updatable() const override;
     std::string bridge(const Target& target) const override;
     unsigned mtu(const Target& target) const override;
     void announce(const Target& target, const Volatile& current) const override;

@@ -141,17 +141,15 @@ void NicBridged::removed(const Target& target, const Volatile& current) {
         target.network.remove_nic(network, record(target, current));
 }
 
-bool NicBridged::can_update(const api::Device& before) const {
-    const auto fixed_part = [](api::Device device) {
-        for (const char* key : {"ipv4.address", "ipv6.address"})
-            device.erase(key);
-        return device;
-    };
-    return fixed_part(before) == fixed_part(config_);
+std::vector<std::string> NicBridged::updatable() const {
+    auto keys = Nic::updatable();
+    keys.insert(keys.end(), {"ipv4.address", "ipv6.address"});
+    return keys;
 }
 
-void NicBridged::update(const Target& target, const api::Device&, const Volatile& current) {
+void NicBridged::update(const Target& target, const api::Device& before, const Volatile& current) {
     announce(target, current);
+    Nic::update(target, before, current);
 }
 
 } // namespace lxdcore::device

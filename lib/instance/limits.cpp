@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <functional>
 
 #include <fmt/format.h>
 
@@ -74,26 +73,21 @@ void cpu_time(const api::StringMap& config, CgroupLimits& out) {
     if (shares != 1024) out.cpu_shares = std::max<std::int64_t>(2, shares);
 }
 
-std::string cpu_set(const std::string& value, const HostResources& host, const std::string& name) {
-    const auto count = text::parse_int(value);
-    std::vector<std::int64_t> picked;
-    if (count) {
-        if (*count <= 0) invalid("limits.cpu", value);
-        const auto all = host.cpus.size();
-        if (all == 0 || static_cast<std::size_t>(*count) >= all) return {};
-        const auto first = std::hash<std::string>{}(name) % all;
-        for (std::int64_t i = 0; i < *count; ++i)
-            picked.push_back(host.cpus[(first + static_cast<std::size_t>(i)) % all]);
-    } else {
-        for (const auto cpu : parse_cpu_list(value))
-            if (std::binary_search(host.cpus.begin(), host.cpus.end(), cpu)) picked.push_back(cpu);
-        if (picked.empty()) throw Error{ErrorCode::InvalidArgument, "Unable to set cpuset: no CPU of " + value};
+void disk_and_network(const api::StringMap& config, CgroupLimits& out) {
+    if (const auto text = value_of(config, "limits.disk.priority"); !text.empty()) {
+        const auto priority = number("limits.disk.priority", text);
+        out.disk_weight = priority == 0 ? 10 : priority * 100;
     }
-    std::sort(picked.begin(), picked.end());
-    std::string out;
-    for (const auto cpu : picked)
-        out += (out.empty() ? "" : ",") + std::to_string(cpu);
-    return out;
+    if (const auto text = value_of(config, "limits.network.priority"); !text.empty())
+        out.network_priority = number("limits.network.priority", text);
+}
+
+void hugepages(const api::StringMap& config, CgroupLimits& out) {
+    for (const char* key :
+         {"limits.hugepages.64KB", "limits.hugepages.1MB", "limits.hugepages.2MB", "limits.hugepages.1GB"})
+        if (const auto text = value_of(config, key); !text.empty())
+            out.hugepages[std::string{key}.substr(std::string_view{"limits.hugepages."}.size())] =
+                text::parse_bytes(text);
 }
 
 } // namespace
@@ -105,9 +99,8 @@ std::vector<std::int64_t> parse_cpu_list(const std::string& value) {
         const auto ends = text::split(part, '-');
         const auto first = ends.empty() ? std::nullopt : text::parse_int(ends.front());
         const auto last = ends.empty() ? std::nullopt : text::parse_int(ends.back());
-        if (ends.size() > 2 || !first || !last || *first < 0 || *last < *first || *last > kMax)
-            invalid("limits.cpu", value);
-        for (auto cpu = *first; cpu <= *last; ++cpu)
+        if (ends.size() > 2 || !first || !last || *first < 0) invalid("limits.cpu", value);
+        for (auto cpu = *first; cpu <= std::min(*last, kMax); ++cpu)
             out.push_back(cpu);
     }
     std::sort(out.begin(), out.end());
@@ -126,17 +119,43 @@ HostResources HostResources::detect(const CgroupLayout& layout) {
     }
     if (text::trim(cpus).empty()) cpus = Dir::open("/sys/devices/system/cpu").read("online");
     out.cpus = parse_cpu_list(text::trim(cpus));
+    const auto pages = Dir::open("/sys/kernel/mm");
+    for (const auto& [size, name] :
+         {std::pair{"64KB", "64"}, std::pair{"1MB", "1024"}, std::pair{"2MB", "2048"}, std::pair{"1GB", "1048576"}})
+        if (pages.exists(fmt::format("hugepages/hugepages-{}kB", name))) out.huge_pages.insert(size);
     return out;
 }
 
-CgroupLimits limits_of(const api::StringMap& config, const HostResources& host, const std::string& name) {
+CgroupLimits limits_of(const api::StringMap& config, const HostResources& host) {
     CgroupLimits out;
     memory(config, host, out);
     cpu_time(config, out);
-    if (const auto cpu = value_of(config, "limits.cpu"); !cpu.empty()) out.cpus = cpu_set(cpu, host, name);
-    if (const auto tasks = value_of(config, "limits.processes"); !tasks.empty())
-        out.processes = number("limits.processes", tasks);
+    disk_and_network(config, out);
+    hugepages(config, out);
+    if (const auto text = value_of(config, "limits.processes"); !text.empty()) {
+        const auto tasks = text::parse_int(text);
+        if (!tasks) invalid("limits.processes", text);
+        if (*tasks >= 0) out.processes = *tasks; // LXD: -1 is no limit
+    }
     return out;
+}
+
+void check_kernel_limits(const api::StringMap& config) {
+    constexpr std::string_view kPrefix = "limits.kernel.";
+    if (const auto it = config.find("linux.sysctl."); it != config.end())
+        throw Error{ErrorCode::InvalidArgument, "Initialize LXC: Failed to set LXC config: lxc.sysctl.=" + it->second};
+    for (auto it = config.lower_bound(std::string{kPrefix}); it != config.end() && it->first.starts_with(kPrefix);
+         ++it) {
+        const auto parts = text::split(it->second, ':');
+        const bool good = parts.size() <= 2 && std::all_of(parts.begin(), parts.end(), [](const std::string& part) {
+                              return part == "unlimited" || (!part.empty() && part.size() < 20 &&
+                                                             part.find_first_not_of("0123456789") == std::string::npos);
+                          });
+        if (!good)
+            throw Error{ErrorCode::InvalidArgument,
+                        fmt::format("Initialize LXC: Failed to set LXC config: lxc.prlimit.{}={}",
+                                    it->first.substr(kPrefix.size()), it->second)};
+    }
 }
 
 api::StringMap instance_type_limits(const std::string& type) {

@@ -113,7 +113,7 @@ const std::pair<const std::string, api::Device>& root_disk(const api::Devices& d
 
 Manager::Manager(const Services& services)
     : s_{services}, intents_{services.local}, cgroups_{CgroupLayout::detect()}, host_{HostResources::detect(cgroups_)},
-      cgroup_suffix_{suffix_of(services.state_dir.path())},
+      balancer_{cgroups_, host_.cpus}, cgroup_suffix_{suffix_of(services.state_dir.path())},
       guests_{make_guest_access(GuestAccess::Services{services.operations, services.events, services.storage,
                                                       services.helper, services.reactor, services.pool, services.log})},
       runtime_{services.reactor, {.ended = [this](const InstanceRef& ref, std::uint64_t generation) {

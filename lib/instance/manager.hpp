@@ -13,6 +13,7 @@
 #include "db/intents.hpp"
 #include "device/device.hpp"
 #include "instance/claims.hpp"
+#include "instance/cpu_balancer.hpp"
 #include "instance/guest.hpp"
 #include "instance/instance_manager.hpp"
 #include "instance/limits.hpp"
@@ -102,6 +103,7 @@ private:
     // --- checks ---
     void check_config(const api::StringMap& local) const;
     void check_expanded(const Loaded& instance) const;
+    void check_limits(const Loaded& instance) const;
 
     // --- creating ---
     struct Creation;
@@ -121,7 +123,10 @@ private:
     // --- changing ---
     void apply_change(const Loaded& before, Loaded after, bool user_requested);
     api::StringMap apply_devices(const Loaded& before, const Loaded& after);
-    void apply_limits(const Loaded& after, const Running& running) const;
+    void apply_limits(const Loaded& after, const Running& running);
+    void apply_disk_limits(const Loaded& before, const Loaded& after, const Running& running) const;
+    CgroupLimits limits(const Loaded& instance) const; ///< without limits.cpu
+    std::vector<BlockRate> disk_rates(const Loaded& instance) const;
     void run_rename(const InstanceRef& ref, const std::string& to);
     void run_remove(const InstanceRef& ref);
     void forget_directories(const InstanceRef& ref) const;
@@ -168,6 +173,7 @@ private:
     db::IntentLog intents_;
     CgroupLayout cgroups_;
     HostResources host_;
+    CpuBalancer balancer_;
     std::string cgroup_suffix_;
     std::unique_ptr<GuestAccess> guests_;
     std::shared_ptr<Gate> gate_ = std::make_shared<Gate>();

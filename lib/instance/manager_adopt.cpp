@@ -93,6 +93,7 @@ void Manager::adopt() {
                                                                  ? "volatile.idmap.next"
                                                                  : "volatile.idmap.current"));
                 runtime_.add(ref, pid, map, cgroup_name(ref));
+                balancer_.claim(ref, instance.value("limits.cpu"), cgroup_name(ref), true);
                 runtime_.set_frozen(ref, Cgroup{cgroups_, cgroup_name(ref)}.frozen());
                 if (!was_running) set_config(instance, {{"volatile.last_state.power", "RUNNING"}});
                 continue;

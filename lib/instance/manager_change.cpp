@@ -57,6 +57,7 @@ OperationPtr Manager::update(const InstanceRef& ref, const api::InstancePut& put
     api::check_etag(etag(to_api(before)), if_match);
     if (!put.restore.empty())
         throw Error{ErrorCode::Unsupported, "Restoring snapshots is not supported on this server"};
+    config::check_supported(put.config);
     auto row = before.row;
     row.config = put.config;
     drop_empty(row.config);
@@ -79,6 +80,7 @@ void Manager::patch(const InstanceRef& ref, const api::InstancePatch& patch, con
     api::check_etag(etag(to_api(before)), if_match);
     if (patch.restore && !patch.restore->empty())
         throw Error{ErrorCode::InvalidArgument, "Can't call PATCH in restore mode"};
+    if (patch.config) config::check_supported(*patch.config);
     auto row = before.row;
     for (const auto& [key, value] : patch.config.value_or(api::StringMap{}))
         row.config[key] = value;
@@ -93,6 +95,11 @@ void Manager::patch(const InstanceRef& ref, const api::InstancePatch& patch, con
     config::check_text(row.config);
     config::check_text(row.devices);
     try {
+        // Not even to take it away.
+        with_context("Invalid config", [&] {
+            for (const auto& [key, value] : patch.config.value_or(api::StringMap{}))
+                if (value.empty()) config::validate_instance({{key, value}}, false);
+        });
         apply_change(before, expander(ref.project).expand(std::move(row)), true);
     } catch (const Error& error) {
         // LXD reports what the update itself refuses as a plain error (500).
@@ -111,6 +118,7 @@ void Manager::apply_change(const Loaded& before, Loaded after, bool user_request
         check_volatile(before.row.config, after.row.config);
     }
     with_context("Invalid expanded config", [&] { check_expanded(after); });
+    check_kernel_limits(after.config);
 
     const auto running = runtime_.find(ref);
     for (const auto& [key, value] : apply_devices(before, after))
@@ -118,8 +126,7 @@ void Manager::apply_change(const Loaded& before, Loaded after, bool user_request
     drop_empty(after.row.config);
     const auto map = next_idmap(after);
     after.row.config["volatile.idmap.next"] = map.json();
-    if (text::is_true(after.value("security.idmap.isolated")))
-        after.row.config["volatile.idmap.base"] = idmap_base(after, map);
+    after.row.config["volatile.idmap.base"] = idmap_base(after, map);
     const auto limits = [](const api::StringMap& config) {
         return std::vector<api::StringMap::value_type>{config.lower_bound("limits."), config.lower_bound("limits/")};
     };
@@ -128,6 +135,10 @@ void Manager::apply_change(const Loaded& before, Loaded after, bool user_request
     if (running && limited) {
         undo.add([&] { apply_limits(before, *running); });
         apply_limits(after, *running);
+    }
+    if (running) {
+        undo.add([&] { apply_disk_limits(after, before, *running); });
+        apply_disk_limits(before, after, *running);
     }
     s_.global.write([&](db::Transaction& tx) { repo_.update(tx, after.row); });
     undo.commit();

@@ -71,6 +71,7 @@ OperationPtr Manager::create(const std::string& project, const api::InstancesPos
         while (std::find(taken.begin(), taken.end(), post.name) != taken.end());
     }
     names::check_instance(post.name);
+    config::check_supported(post.config);
     creation->ref = {project, post.name};
     if (post.type == "virtual-machine")
         throw Error{ErrorCode::Unsupported, "Instance type \"virtual-machine\" is not supported on this server"};
@@ -158,7 +159,7 @@ void Manager::check_config(const api::StringMap& local) const {
 /// What only the merged configuration shows (R12, R14: the same rule for values from profiles).
 void Manager::check_expanded(const Loaded& instance) const {
     check_raw_lxc(instance.value("raw.lxc"));
-    limits_of(instance.config, host_, instance.row.name);
+    check_limits(instance);
     if (!instance.value("raw.idmap").empty())
         throw Error{ErrorCode::Unsupported, "raw.idmap is not supported on this server"};
 }
@@ -207,6 +208,7 @@ void Manager::build_row(Creation& creation) {
     creation.instance = expander(row.project).expand(std::move(row));
     auto& instance = creation.instance;
     check_expanded(instance);
+    check_kernel_limits(instance.config);
     auto& config = instance.row.config;
     if (creation.image) config["volatile.base_image"] = creation.image->fingerprint;
     config["volatile.apply_template"] = creation.source ? "copy" : "create";

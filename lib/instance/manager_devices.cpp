@@ -116,7 +116,17 @@ api::StringMap Manager::apply_devices(const Loaded& before, const Loaded& after)
         auto device = device::make_device(name, config);
         const auto current = device_volatile(after.row.config, name);
         if (device->can_update(it->second)) {
-            if (running) device->update(seen_by(after), it->second, current);
+            if (!running) continue;
+            try {
+                device->update(seen_by(after), it->second, current);
+            } catch (Error& error) {
+                error.add_context("Failed to update device " + text::quote(name));
+                throw;
+            }
+            undo.add([&, name] {
+                device::make_device(name, before.devices.at(name))
+                    ->update(seen_by(before), after.devices.at(name), device_volatile(after.row.config, name));
+            });
         } else if (running) {
             (void)device::make_device(name, it->second)->unplug(seen_by(before), current);
             store_device_volatile(changes, name, device->plug(seen_by(after), current));
@@ -124,14 +134,6 @@ api::StringMap Manager::apply_devices(const Loaded& before, const Loaded& after)
     }
     undo.commit();
     return changes;
-}
-
-void Manager::apply_limits(const Loaded& after, const Running& running) const {
-    auto limits = limits_of(after.config, host_, after.row.name);
-    if (limits.cpus.empty())
-        for (const auto cpu : host_.cpus)
-            limits.cpus += (limits.cpus.empty() ? "" : ",") + std::to_string(cpu);
-    Cgroup{cgroups_, running.cgroup}.apply(cgroup_items(cgroups_, limits, true));
 }
 
 } // namespace lxdcore::instance

@@ -59,6 +59,7 @@ struct Manager::StartWork {
     Loaded instance;
     IdMap map;
     bool idmapped = false;
+    std::vector<CgroupItem> later; ///< limits that only a running container can be given
     std::optional<Dir> volume;
     std::string devices_path, rootfs;
     std::vector<device::NicItems> nics;
@@ -172,7 +173,18 @@ void Manager::write_lxc_config(StartWork& work) {
     in.expanded_config = work.instance.config;
     in.nics = work.nics;
     in.mounts = work.mounts;
-    in.cgroup = cgroup_items(cgroups_, limits_of(work.instance.config, host_, ref.name));
+    auto wanted = limits(work.instance);
+    wanted.cpus = balancer_.claim(ref, work.instance.value("limits.cpu"), cgroup_name(ref), false);
+    work.undo.add([this, ref] { balancer_.release(ref); });
+    in.cgroup = cgroup_items(cgroups_, wanted);
+    for (auto& item : block_items(cgroups_, disk_rates(work.instance)))
+        in.cgroup.push_back(std::move(item));
+    if (cgroups_.hybrid()) {
+        const auto first = std::stable_partition(in.cgroup.begin(), in.cgroup.end(),
+                                                 [](const CgroupItem& item) { return !item.unified; });
+        work.later.assign(first, in.cgroup.end());
+        in.cgroup.erase(first, in.cgroup.end());
+    }
     std::erase_if(in.cgroup, [&](const CgroupItem& item) { return !cgroups_.offers(item); });
     in.devices_v1 = cgroups_.find("devices") != nullptr;
     if (const auto profile = seccomp_profile(work.instance.config); !profile.empty()) {
@@ -226,6 +238,7 @@ void Manager::finish_start(StartWork& work) {
             runtime_.request_stop(ref, true);
             stop_forced(ref, *running);
         });
+        Cgroup{cgroups_, cgroup_name(ref)}.apply(work.later);
         for (const auto& name : start_order(work.instance.devices)) {
             auto device = device::make_device(name, work.instance.devices.at(name));
             auto seen = target(work.instance, work.map, work.devices_path);
@@ -235,6 +248,7 @@ void Manager::finish_start(StartWork& work) {
             store_device_volatile(work.changes, name, device->started(seen, current));
         }
     } else {
+        balancer_.release(ref);
         release_devices(work.instance, work.map, work.changes);
     }
     work.changes["volatile.last_state.power"] = running ? "RUNNING" : "STOPPED";

@@ -184,6 +184,7 @@ void Manager::container_ended(const InstanceRef& ref, std::uint64_t generation) 
         cgroup.remove();
     }
     Cgroup{cgroups_, monitor_cgroup(ref)}.remove();
+    balancer_.release(ref);
     guests_->forget(ref);
     steps.done("cgroups");
     const bool rebooting = !running->stop_requested && !host_shutdown_ && log_dir(ref).exists(reboot_mark);

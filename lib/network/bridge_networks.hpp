@@ -48,6 +48,7 @@ public:
     std::vector<NicRecord> nics_on(const std::string& network) const override;
     void set_nic(const std::string& network, const NicRecord& nic) override;
     void remove_nic(const std::string& network, const NicRecord& nic) override;
+    void limit_incoming(const std::string& link, std::uint64_t bits) override { firewall_.limit_incoming(link, bits); }
 
 private:
     using RuntimePtr = std::shared_ptr<NetworkRuntime>;

@@ -49,6 +49,11 @@ void Firewall::apply(const std::string& network, const BridgeConfig& config) {
     run(rules::replace(network, config));
 }
 
+void Firewall::limit_incoming(const std::string& link, std::uint64_t bits) {
+    const std::lock_guard lock{mutex_};
+    run(rules::limit_incoming(link, bits));
+}
+
 void Firewall::remove(const std::string& network) {
     const std::lock_guard lock{mutex_};
     run(rules::remove(network));

@@ -129,6 +129,22 @@ json remove(const std::string& network) {
     return {{"nftables", commands}};
 }
 
+json limit_incoming(const std::string& link, std::uint64_t bits) {
+    constexpr std::uint64_t kBurst = 1 << 20; // bytes, as LXD
+    const json table{{"family", "netdev"}, {"name", "lxdcore." + link}};
+    json commands = json::array({{{"add", {{"table", table}}}}, {{"delete", {{"table", table}}}}});
+    if (bits == 0) return {{"nftables", commands}};
+    json chain{{"family", "netdev"}, {"table", table["name"]}, {"name", "limit"}};
+    const json limit{{"rate", bits / 8}, {"rate_unit", "bytes"},  {"per", "second"},
+                     {"burst", kBurst},  {"burst_unit", "bytes"}, {"inv", true}};
+    json rule{{"family", "netdev"}, {"table", table["name"]}, {"chain", "limit"}};
+    rule["expr"] = json::array({{{"limit", limit}}, {{"drop", nullptr}}});
+    chain.update({{"type", "filter"}, {"hook", "ingress"}, {"dev", link}, {"prio", 0}, {"policy", "accept"}});
+    for (json& object : std::vector<json>{{{"table", table}}, {{"chain", chain}}, {{"rule", rule}}})
+        commands.push_back({{"add", object}});
+    return {{"nftables", commands}};
+}
+
 std::map<std::string, std::size_t> expected(const std::string& network, const BridgeConfig& config) {
     std::map<std::string, std::size_t> result;
     for (const Chain& chain : chains_of(network, config))

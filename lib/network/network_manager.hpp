@@ -41,6 +41,9 @@ public:
     /// Writes or removes the dnsmasq host entry of a NIC (name, MAC, static addresses). Idempotent.
     virtual void set_nic(const std::string& network, const NicRecord& nic) = 0;
     virtual void remove_nic(const std::string& network, const NicRecord& nic) = 0;
+    /// Drops what an interface of the host receives beyond @p bits per second; 0 takes the limit away, also that of an
+    /// interface which has gone. Idempotent.
+    virtual void limit_incoming(const std::string& link, std::uint64_t bits) = 0;
 };
 
 std::unique_ptr<NetworkManager> make_network_manager(db::Database& local, db::Database& global, const Dir& state_dir,

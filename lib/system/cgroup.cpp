@@ -128,12 +128,38 @@ const CgroupLayout::Mount* CgroupLayout::unified_mount() const noexcept {
     return nullptr;
 }
 
+bool CgroupLayout::hybrid() const noexcept {
+    const auto* unified = unified_mount();
+    return unified != nullptr && !unified->controllers.empty() &&
+           std::any_of(mounts_.begin(), mounts_.end(), [](const Mount& mount) { return !mount.unified; });
+}
+
 bool CgroupLayout::offers(const CgroupItem& item) const {
     const auto* mount = find(item.controller);
     if (mount == nullptr) return false;
     // Only this family comes and goes with the kernel's configuration; its files are also in the root.
     if (mount->unified || !item.key.starts_with("memory.memsw.")) return true;
     return Dir::open(mount->path).exists(item.key);
+}
+
+std::string CgroupLayout::disk_weight_key() const {
+    // The root group has no weight of its own, but other files tell which policies the kernel has.
+    if (const auto* mount = find("io"); mount != nullptr && mount->unified)
+        return Dir::open(mount->path).exists("io.cost.qos") ? "io.weight" : "io.bfq.weight";
+    const auto* mount = find("blkio");
+    if (mount == nullptr) return {};
+    const auto dir = Dir::open(mount->path);
+    if (dir.exists("blkio.weight")) return "blkio.weight";
+    return dir.exists("blkio.bfq.io_service_bytes") ? "blkio.bfq.weight" : "";
+}
+
+void CgroupLayout::enable(std::string_view controller) const {
+    const auto* mount = find(controller);
+    if (mount == nullptr || !mount->unified) return;
+    const auto dir = Dir::open(mount->path);
+    const auto enabled = text::split(text::trim(dir.read_if_exists("cgroup.subtree_control").value_or("")), ' ');
+    if (std::find(enabled.begin(), enabled.end(), controller) != enabled.end()) return;
+    write_value(dir, "cgroup.subtree_control", "+" + std::string{controller});
 }
 
 std::optional<Dir> Cgroup::open(const CgroupLayout::Mount& mount) const {

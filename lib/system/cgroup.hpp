@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -31,11 +33,24 @@ public:
     const Mount* find(std::string_view controller) const noexcept;
     bool unified(std::string_view controller) const noexcept; ///< controller on v2
     const Mount* unified_mount() const noexcept;
+    /// Controllers are on both kinds of hierarchy. liblxc then sets nothing on the unified one.
+    bool hybrid() const noexcept;
     /// False for a setting that this kernel does not have (no swap accounting): liblxc would refuse to start with it.
     bool offers(const struct CgroupItem& item) const;
+    /// The controller's file for weights of block I/O: the generic one, or bfq's. "" without either.
+    std::string disk_weight_key() const;
+    /// Lets groups below the root of the unified hierarchy have @p controller; v1 needs nothing. @throws Error
+    void enable(std::string_view controller) const;
 
 private:
     std::vector<Mount> mounts_;
+};
+
+/// Rates of one block device; 0: no limit.
+struct BlockRate {
+    std::string device; ///< "254:0"
+    std::int64_t read_bps = 0, write_bps = 0, read_iops = 0, write_iops = 0;
+    bool operator==(const BlockRate&) const = default;
 };
 
 /// What the limits of an instance are, in neutral terms; unset: no limit.
@@ -48,7 +63,11 @@ struct CgroupLimits {
     std::optional<std::int64_t> cpu_shares;
     std::optional<std::int64_t> cpu_quota_us; ///< per period
     std::int64_t cpu_period_us = 100'000;
-    std::string cpus; ///< "0-1,3"; "": all
+    std::string cpus;                              ///< "0-1,3"; "": all
+    std::optional<std::int64_t> disk_weight;       ///< 10…1000
+    std::map<std::string, std::int64_t> hugepages; ///< by page size as in LXD's keys ("2MB"), bytes
+    std::optional<std::int64_t> network_priority;  ///< v1 only
+    std::vector<std::string> network_links;        ///< host interfaces that the priority is for
 };
 
 /// One setting as liblxc and the kernel know it.
@@ -62,6 +81,11 @@ struct CgroupItem {
 /// The settings for @p limits on this layout, in the order in which they must be written. With @p reset every known
 /// key is given, those without limit with the kernel's "no limit": what a running instance needs.
 std::vector<CgroupItem> cgroup_items(const CgroupLayout& layout, const CgroupLimits& limits, bool reset = false);
+/// The settings that make @p rates hold, with "no limit" where a rate is 0.
+std::vector<CgroupItem> block_items(const CgroupLayout& layout, const std::vector<BlockRate>& rates);
+/// @throws Error InvalidArgument where this host cannot apply one of @p limits, with the key of the configuration.
+/// @p page_sizes: those of the host's huge pages, as in LXD's keys
+void require_limits(const CgroupLayout& layout, const CgroupLimits& limits, const std::set<std::string>& page_sizes);
 
 /// The cgroup of one instance in all hierarchies, by its path below their roots. Reentrant; holds no descriptor.
 class Cgroup {

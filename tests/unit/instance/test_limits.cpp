@@ -13,9 +13,9 @@ using namespace lxdcore::instance;
 
 namespace {
 
-const HostResources kHost{.memory = 10'000'000'000, .cpus = {0, 1, 2, 3}};
+const HostResources kHost{.memory = 10'000'000'000, .cpus = {0, 1, 2, 3}, .huge_pages = {"2MB"}};
 
-CgroupLimits of(const api::StringMap& config, const char* name = "c1") { return limits_of(config, kHost, name); }
+CgroupLimits of(const api::StringMap& config) { return limits_of(config, kHost); }
 
 } // namespace
 
@@ -40,25 +40,39 @@ TEST_CASE("processor time follows LXD's arithmetic") {
     CHECK(!slice.cpu_shares);
 }
 
-TEST_CASE("processors are chosen by number or by list") {
-    CHECK(of({{"limits.cpu", "8"}}).cpus.empty());
-    CHECK(parse_cpu_list(of({{"limits.cpu", "2"}}).cpus).size() == 2);
-    CHECK(of({{"limits.cpu", "1-2"}}).cpus == "1,2");
-    CHECK(of({{"limits.cpu", "3,0,9"}}).cpus == "0,3");
-    CHECK_THROWS_AS(of({{"limits.cpu", "7-9"}}), Error);
+TEST_CASE("weights and sizes of the other controllers follow LXD's arithmetic") {
+    CHECK(of({{"limits.disk.priority", "0"}}).disk_weight == 10);
+    CHECK(of({{"limits.disk.priority", "7"}}).disk_weight == 700);
+    CHECK(of({{"limits.network.priority", "3"}}).network_priority == 3);
+    CHECK(of({{"limits.hugepages.2MB", "4MiB"}, {"limits.hugepages.1GB", "1GiB"}}).hugepages ==
+          std::map<std::string, std::int64_t>{{"2MB", 4 << 20}, {"1GB", 1 << 30}});
+    CHECK(of({{"limits.processes", "0"}}).processes == 0);
+    CHECK(!of({{"limits.processes", "-1"}}).processes);
+}
+
+TEST_CASE("processors are lists of numbers and ranges") {
     CHECK(parse_cpu_list("0-2,5") == std::vector<std::int64_t>{0, 1, 2, 5});
+    CHECK(parse_cpu_list("3-1").empty());
+    CHECK(parse_cpu_list("0-99999999").size() < 10'000);
+    for (const char* text : {"a-b", "1-2-3", "-1"})
+        CHECK_THROWS_AS(parse_cpu_list(text), Error);
+}
+
+TEST_CASE("kernel limits are numbers, pairs of them, or unlimited") {
+    for (const char* good : {"3000", "100:200", "unlimited", "100:unlimited"})
+        CHECK_NOTHROW(check_kernel_limits({{"limits.kernel.nofile", good}}));
+    for (const char* bad : {"abc", "1:2:3", "1:", "-1", "99999999999999999999"})
+        CHECK_THROWS_WITH_AS(
+            check_kernel_limits({{"limits.kernel.nofile", bad}}),
+            (std::string{"Initialize LXC: Failed to set LXC config: lxc.prlimit.nofile="} + bad).c_str(), Error);
 }
 
 TEST_CASE("nonsense is refused with the key's name") {
     for (const auto& config : std::vector<api::StringMap>{{{"limits.memory", "abc"}},
                                                           {{"limits.memory", "x%"}},
-                                                          {{"limits.cpu", "0"}},
-                                                          {{"limits.cpu", "a-b"}},
-                                                          {{"limits.cpu", "3-1"}},
-                                                          {{"limits.cpu", "0-99999999"}},
                                                           {{"limits.cpu.allowance", "25ms"}},
                                                           {{"limits.cpu.allowance", "a/b"}},
-                                                          {{"limits.processes", "-1"}}})
+                                                          {{"limits.processes", "few"}}})
         CHECK_THROWS_AS(of(config), Error);
 }
 

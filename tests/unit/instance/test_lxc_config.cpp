@@ -49,7 +49,9 @@ TEST_CASE("configuration keys, limits, disks and raw.lxc appear in it") {
                           {"linux.sysctl.net.ipv4.ip_forward", "1"},
                           {"raw.lxc", "  LXC.signal.halt=SIGTERM \r\n# x\n"},
                           {"user.meta", "two\nlines"}};
-    in.cgroup = {{false, "memory", "memory.limit_in_bytes", "5"}, {true, "pids", "pids.max", "7"}};
+    in.cgroup = {{false, "memory", "memory.limit_in_bytes", "5"},
+                 {true, "pids", "pids.max", "7"},
+                 {false, "blkio", "blkio.throttle.read_bps_device", "254:0 10000000"}};
     in.mounts = {{"/srv/a b", "mnt/x", "none", {"bind", "create=dir"}}};
     test::Golden::open("lxc/configured.conf").check(lxc_config(in));
 }

@@ -30,3 +30,14 @@ TEST_CASE("every rule names the network's own chains") {
     CHECK(rules::expected("br0", parse_bridge_config({{"ipv4.address", "10.71.5.1/24"}, {"ipv4.firewall", "false"}}))
               .empty());
 }
+
+TEST_CASE("a limited interface has a table of its own, replaced in one transaction") {
+    const auto commands = rules::limit_incoming("veth1", 8'000'000)["nftables"];
+    REQUIRE(commands.size() == 5);
+    CHECK(commands[1]["delete"]["table"]["name"] == "lxdcore.veth1");
+    CHECK(commands[3]["add"]["chain"]["dev"] == "veth1");
+    const auto limit = commands[4]["add"]["rule"]["expr"][0]["limit"];
+    CHECK(limit["rate"] == 1'000'000);
+    CHECK(limit["inv"] == true);
+    CHECK(rules::limit_incoming("veth1", 0)["nftables"].size() == 2);
+}

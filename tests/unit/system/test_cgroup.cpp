@@ -43,6 +43,10 @@ TEST_CASE("v1, hybrid and v2 hosts are told apart by their mounts") {
     CHECK(hybrid.find("memory")->path == "/odd path");
     CHECK(hybrid.find("pids") == nullptr);
     CHECK(CgroupLayout::parse("").mounts().empty());
+    CHECK(!hybrid.hybrid()); // the unified hierarchy has no controllers
+    CHECK(CgroupLayout{{{"/x/memory", {"memory"}, false}, {"/x", {"hugetlb"}, true}}}.hybrid());
+    CHECK(!v1().hybrid());
+    CHECK(!v2().hybrid());
 }
 
 TEST_CASE("limits become v1 settings") {
@@ -99,6 +103,87 @@ TEST_CASE("a raised v1 memory limit is written outside in") {
             order.push_back(item.key + "=" + item.value);
     CHECK(order == std::vector<std::string>{"memory.memsw.limit_in_bytes=-1", "memory.limit_in_bytes=-1",
                                             "memory.limit_in_bytes=100", "memory.memsw.limit_in_bytes=100"});
+}
+
+TEST_CASE("an instance without swap has a limit on memory alone") {
+    const auto items = cgroup_items(v1(), {.memory = 100, .swap = false, .swappiness = 0});
+    CHECK(value(items, "memory.limit_in_bytes") == "100");
+    CHECK(value(items, "memory.memsw.limit_in_bytes") == "(none)");
+    CHECK(value(items, "memory.swappiness") == "0");
+}
+
+TEST_CASE("weights, huge pages and network priorities have their own controllers") {
+    TempDir base;
+    test::write_file(base / "blkio/blkio.bfq.io_service_bytes", "");
+    const CgroupLayout old{{{(base / "blkio").string(), {"blkio"}, false},
+                            {"/x/hugetlb", {"hugetlb"}, false},
+                            {"/x/net", {"net_cls", "net_prio"}, false}}};
+    const CgroupLimits limits{
+        .disk_weight = 300, .hugepages = {{"2MB", 4096}}, .network_priority = 5, .network_links = {"eth0"}};
+    CHECK(value(cgroup_items(old, limits), "blkio.bfq.weight") == "300");
+    CHECK(value(cgroup_items(old, {}, true), "blkio.bfq.weight") == "100");
+    CHECK(value(cgroup_items(old, limits), "hugetlb.2MB.limit_in_bytes") == "4096");
+    CHECK(value(cgroup_items(old, {}, true), "hugetlb.2MB.limit_in_bytes") == "-1");
+    CHECK(value(cgroup_items(old, limits), "net_prio.ifpriomap") == "eth0 5");
+    test::write_file(base / "blkio/blkio.weight", "");
+    CHECK(value(cgroup_items(old, limits), "blkio.weight") == "300");
+
+    test::write_file(base / "two/io.cost.qos", "");
+    const CgroupLayout unified{{{(base / "two").string(), {"io", "hugetlb"}, true}}};
+    CHECK(value(cgroup_items(unified, limits), "io.weight") == "300");
+    CHECK(value(cgroup_items(unified, limits), "hugetlb.2MB.max") == "4096");
+    CHECK(value(cgroup_items(unified, {}, true), "hugetlb.2MB.max") == "max");
+}
+
+TEST_CASE("rates of disks become v1 and v2 settings, and 0 lifts them") {
+    const std::vector<BlockRate> rates{{.device = "8:0", .read_bps = 100, .write_iops = 7}, {.device = "8:16"}};
+    const auto old = block_items(v1(), rates);
+    REQUIRE(old.size() == 8);
+    CHECK(old[0].key == "blkio.throttle.read_bps_device");
+    CHECK(old[0].value == "8:0 100");
+    CHECK(value(old, "blkio.throttle.write_iops_device") == "8:16 0");
+    const auto unified = block_items(CgroupLayout{{{"/x", {"io"}, true}}}, rates);
+    REQUIRE(unified.size() == 2);
+    CHECK(unified[0].value == "8:0 rbps=100 wbps=max riops=max wiops=7");
+    CHECK(unified[1].value == "8:16 rbps=max wbps=max riops=max wiops=max");
+}
+
+TEST_CASE("what the host cannot apply is refused with the key") {
+    const auto refusal = [](const CgroupLayout& layout, const CgroupLimits& limits) -> std::string {
+        try {
+            require_limits(layout, limits, {"2MB"});
+        } catch (const Error& error) {
+            return error.what();
+        }
+        return {};
+    };
+    const CgroupLayout none{{}};
+    CHECK(refusal(none, {}).empty());
+    CHECK(refusal(none, {.memory = 1}) == "Cannot apply limits.memory as memory cgroup controller is missing");
+    CHECK(refusal(none, {.processes = 1}) == "Cannot apply limits.processes as pids cgroup controller is missing");
+    CHECK(refusal(none, {.network_priority = 1}) ==
+          "Cannot apply limits.network.priority as net_prio cgroup controller is missing");
+    CHECK(refusal(none, {.network_priority = 0}).empty());
+    CHECK(refusal(v1(), {.disk_weight = 1}) ==
+          "Cannot apply limits.disk.priority as blkio.weight cgroup controller is missing");
+    CHECK(refusal(v1(), {.memory = 1, .processes = 1}).empty());
+    const CgroupLayout huge{{{"/x", {"hugetlb"}, true}}};
+    CHECK(refusal(huge, {.hugepages = {{"2MB", 1}}}).empty());
+    CHECK(refusal(huge, {.hugepages = {{"1MB", 1}}}) ==
+          "Cannot apply limits.hugepages.1MB: no such page size on this host");
+    CHECK(refusal(none, {.hugepages = {{"2MB", 1}}}) ==
+          "Cannot apply limits.hugepages.2MB as hugetlb cgroup controller is missing");
+}
+
+TEST_CASE("a unified controller is enabled for the groups below once") {
+    TempDir base;
+    test::write_file(base / "cgroup.subtree_control", "cpu memory\n");
+    const CgroupLayout layout{{{base.path().string(), {"cpu", "hugetlb"}, true}}};
+    layout.enable("cpu");
+    CHECK(test::read_file(base / "cgroup.subtree_control") == "cpu memory\n");
+    layout.enable("hugetlb");
+    CHECK(test::read_file(base / "cgroup.subtree_control").starts_with("+hugetlb"));
+    layout.enable("nothing");
 }
 
 TEST_CASE("usage is read from either layout") {

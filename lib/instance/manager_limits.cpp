@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include "device/disk_limits.hpp"
+#include "instance/manager.hpp"
+#include "system/block_device.hpp"
+#include "system/netlink.hpp"
+#include "util/text.hpp"
+
+namespace lxdcore::instance {
+
+/// What the host cannot do is refused when it is asked for, not when the instance starts.
+void Manager::check_limits(const Loaded& instance) const {
+    require_limits(cgroups_, limits_of(instance.config, host_), host_.huge_pages);
+    if (const auto cpus = instance.value("limits.cpu"); !cpus.empty()) {
+        if (!text::parse_int(cpus)) parse_cpu_list(cpus);
+        if (cgroups_.find("cpuset") == nullptr)
+            throw Error{ErrorCode::InvalidArgument, "Cannot apply limits.cpu as cpuset cgroup controller is missing"};
+    }
+}
+
+CgroupLimits Manager::limits(const Loaded& instance) const {
+    auto out = limits_of(instance.config, host_);
+    if (!out.hugepages.empty()) cgroups_.enable("hugetlb");
+    if (out.network_priority && cgroups_.find("net_prio") != nullptr)
+        for (const auto& link : Netlink{}.links())
+            out.network_links.push_back(link.name);
+    return out;
+}
+
+std::vector<BlockRate> Manager::disk_rates(const Loaded& instance) const {
+    return device::block_rates(instance.devices, [&](const api::Device& disk) {
+        const auto source = disk.find("source");
+        const auto path = source == disk.end() || source->second.empty()
+                              ? s_.storage.instance_path(instance.row.project, instance.row.name)
+                              : source->second;
+        if (const auto block = block_device_of(path)) return *block;
+        throw Error{ErrorCode::InvalidArgument, fmt::format("Invalid block device {}", text::quote(path))};
+    });
+}
+
+void Manager::apply_limits(const Loaded& after, const Running& running) {
+    Cgroup{cgroups_, running.cgroup}.apply(cgroup_items(cgroups_, limits(after), true));
+    balancer_.claim(after.ref(), after.value("limits.cpu"), running.cgroup, true);
+}
+
+void Manager::apply_disk_limits(const Loaded& before, const Loaded& after, const Running& running) const {
+    const auto limited = [](const Loaded& instance) {
+        api::Devices out;
+        for (const auto& [name, device] : instance.devices)
+            if (device::has_disk_limits(device)) out[name] = device;
+        return out;
+    };
+    if (limited(before) == limited(after)) return;
+    Cgroup{cgroups_, running.cgroup}.apply(
+        block_items(cgroups_, device::changed_rates(disk_rates(before), disk_rates(after))));
+}
+
+} // namespace lxdcore::instance
