@@ -65,7 +65,7 @@ void memory_v2(Items& items, const CgroupLimits& limits) {
 void cpu_time(Items& items, const CgroupLimits& limits, bool reset) {
     if (!items.v2("cpu")) {
         items.add("cpu", "cpu.shares", limits.cpu_shares, "1024");
-        if (limits.cpu_quota_us) items.add("cpu", "cpu.cfs_period_us", std::to_string(limits.cpu_period_us));
+        if (limits.cpu_quota_us || reset) items.add("cpu", "cpu.cfs_period_us", std::to_string(limits.cpu_period_us));
         items.add("cpu", "cpu.cfs_quota_us", limits.cpu_quota_us, "-1");
         return;
     }
