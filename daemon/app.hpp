@@ -22,6 +22,12 @@
 #include "http/workers.hpp"
 #include "server_info.hpp"
 
+namespace lxdcore {
+class InstanceMetadataService;
+class MetricsService;
+class WarningService;
+} // namespace lxdcore
+
 namespace lxdcore::daemon {
 
 /// What the handlers use of a Core.
@@ -34,6 +40,9 @@ struct Services {
     ServerService& server;
     OperationService& operations;
     EventService& events;
+    InstanceMetadataService& instance_metadata;
+    MetricsService& metrics;
+    WarningService& warnings;
     std::function<nlohmann::json(const std::string& database, const std::string& query)> sql;
 };
 

@@ -132,16 +132,23 @@ Services services_of(Core& core) {
             core.server(),
             core.operations(),
             core.events(),
+            core.instance_metadata(),
+            core.metrics(),
+            core.warnings(),
             [&core](const std::string& database, const std::string& query) { return core.sql(database, query); }};
 }
 
 /// A network address that cannot be had now (an interface that is not up yet) must not keep the daemon from starting.
 void open_network(Server& server, const Logger& log) {
-    try {
-        server.listen_network(server.app().core.server.get("core.https_address"));
-    } catch (const Error& error) {
-        log.error("Failed to listen on the network", {{"err", error.what()}});
-    }
+    const auto open = [&](const char* key, void (Server::*listen)(const std::string&)) {
+        try {
+            (server.*listen)(server.app().core.server.get(key));
+        } catch (const Error& error) {
+            log.error("Failed to listen on the network", {{"key", key}, {"err", error.what()}});
+        }
+    };
+    open("core.https_address", &Server::listen_network);
+    open("core.metrics_address", &Server::listen_metrics);
 }
 
 void start_instances(Server& server, const Logger& log) {

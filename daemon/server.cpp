@@ -10,8 +10,11 @@ Server::Server(Services services, Options options, Logger log)
            .state_dir = std::move(options.state_dir),
            .log = std::move(log),
            .stop = std::move(options.stop)},
-      http_{.app = app_, .router = router_, .limits = options.limits} {
+      http_{.app = app_, .router = router_, .limits = options.limits}, metrics_http_{.app = app_,
+                                                                                     .router = metrics_router_,
+                                                                                     .limits = options.limits} {
     add_all_routes(router_);
+    add_metrics_routes(metrics_router_);
     follow_settings();
     threads_.start();
 }
@@ -20,10 +23,11 @@ Server::~Server() {
     {
         const std::lock_guard lock{mutex_};
         local_.reset();
-        network_.reset();
+        network_.listener.reset();
+        metrics_.listener.reset();
     }
     constexpr int kTries = 20;
-    for (int i = 0; i < kTries && http_.busy > 0; ++i)
+    for (int i = 0; i < kTries && http_.busy + metrics_http_.busy > 0; ++i)
         std::this_thread::sleep_for(std::chrono::milliseconds{50});
     threads_.stop();
     // no worker may touch a coroutine when the I/O threads' queues, which own them, go
@@ -35,6 +39,7 @@ void Server::follow_settings() {
     app_.core.server.on_change([this](const api::StringMap& changed) {
         app_.info.invalidate();
         if (const auto it = changed.find("core.https_address"); it != changed.end()) listen_network(it->second);
+        if (const auto it = changed.find("core.metrics_address"); it != changed.end()) listen_metrics(it->second);
     });
 }
 
@@ -43,26 +48,30 @@ void Server::listen_local(const UnixSocketOptions& options) {
     local_ = listen_unix(http_, threads_, options);
 }
 
-std::unique_ptr<Listener> Server::open_network(const std::string& address) {
+std::unique_ptr<Listener> Server::open_network(HttpServer& http, const std::string& address) {
     if (address.empty()) return nullptr;
-    return listen_tls(http_, threads_,
+    return listen_tls(http, threads_,
                       {.address = address,
                        .certificate = app_.core.server.server_certificate_path(),
                        .key = app_.core.server.server_key_path()});
 }
 
-void Server::listen_network(const std::string& address) {
+void Server::listen(HttpServer& http, Network& network, const std::string& address) {
     const std::lock_guard lock{mutex_};
-    if (address == address_) return;
-    network_.reset();
+    if (address == network.address) return;
+    network.listener.reset();
     try {
-        network_ = open_network(address);
+        network.listener = open_network(http, address);
     } catch (const Error&) {
-        network_ = open_network(address_);
+        network.listener = open_network(http, network.address);
         throw;
     }
-    address_ = address;
+    network.address = address;
     if (!address.empty()) app_.log.info("Listening on the network", {{"socket", address}});
 }
+
+void Server::listen_network(const std::string& address) { listen(http_, network_, address); }
+
+void Server::listen_metrics(const std::string& address) { listen(metrics_http_, metrics_, address); }
 
 } // namespace lxdcore::daemon

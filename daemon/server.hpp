@@ -28,17 +28,24 @@ public:
     void listen_local(const UnixSocketOptions& options);
     /// "": no listener. The old listener goes first. @throws Error; then the old address is tried again
     void listen_network(const std::string& address);
+    /// The same for an address that has the metrics and nothing else.
+    void listen_metrics(const std::string& address);
 
 private:
     void follow_settings();
-    std::unique_ptr<Listener> open_network(const std::string& address);
+    struct Network {
+        std::unique_ptr<Listener> listener;
+        std::string address;
+    };
+    std::unique_ptr<Listener> open_network(HttpServer& http, const std::string& address);
+    void listen(HttpServer& http, Network& network, const std::string& address);
     App app_;
-    Router router_;
-    HttpServer http_;
+    Router router_, metrics_router_;
+    HttpServer http_, metrics_http_;
     IoThreads threads_{2};
     std::mutex mutex_; ///< guards the listeners
-    std::unique_ptr<Listener> local_, network_;
-    std::string address_;
+    std::unique_ptr<Listener> local_;
+    Network network_, metrics_;
 };
 
 } // namespace lxdcore::daemon

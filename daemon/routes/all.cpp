@@ -13,6 +13,7 @@ void add_all_routes(Router& router) {
     add_instance_exec_routes(router);
     add_instance_file_routes(router);
     add_instance_log_routes(router);
+    add_instance_metadata_routes(router);
     add_image_routes(router);
     add_image_upload_routes(router);
     add_image_alias_routes(router);
@@ -21,6 +22,8 @@ void add_all_routes(Router& router) {
     add_storage_routes(router);
     add_certificate_routes(router);
     add_project_routes(router);
+    add_warning_routes(router);
+    add_metrics_routes(router);
     add_internal_routes(router);
 }
 

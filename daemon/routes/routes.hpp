@@ -14,6 +14,7 @@ void add_instance_state_routes(Router& router);
 void add_instance_exec_routes(Router& router);
 void add_instance_file_routes(Router& router);
 void add_instance_log_routes(Router& router);
+void add_instance_metadata_routes(Router& router);
 void add_image_routes(Router& router);
 void add_image_upload_routes(Router& router);
 void add_image_alias_routes(Router& router);
@@ -22,6 +23,8 @@ void add_network_routes(Router& router);
 void add_storage_routes(Router& router);
 void add_certificate_routes(Router& router);
 void add_project_routes(Router& router);
+void add_warning_routes(Router& router);
+void add_metrics_routes(Router& router);
 void add_internal_routes(Router& router);
 
 /// The whole API.

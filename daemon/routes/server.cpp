@@ -50,7 +50,6 @@ Response patch_server(const Request& request, App& app) {
 }
 
 Response get_resources(const Request&, App& app) { return Response::sync(app.core.server.resources()); }
-Response get_nothing(const Request&, App&) { return Response::sync(nlohmann::json::array()); }
 
 /// What a joining member would be asked: the keys of the pools that are specific to a server.
 Response get_cluster(const Request&, App& app) {
@@ -75,7 +74,6 @@ void add_server_routes(Router& router) {
     router.add(Method::Put, "/1.0", Permission::Admin, put_server);
     router.add(Method::Patch, "/1.0", Permission::Admin, patch_server);
     router.add(Method::Get, "/1.0/resources", Permission::Trusted, get_resources);
-    router.add(Method::Get, "/1.0/warnings", Permission::Admin, get_nothing);
     router.add(Method::Get, "/1.0/cluster", Permission::Trusted, get_cluster);
     router.add(Method::Get, "/1.0/cluster/members", Permission::Trusted, get_members);
 }

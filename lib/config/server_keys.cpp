@@ -28,7 +28,7 @@ std::span<const Key> server_keys() {
         {"core.https_allowed_methods", "", check::any, true, true},
         {"core.https_allowed_origin", "", check::any, true, true},
         {"core.https_trusted_proxy", "", check::any, true, false},
-        {"core.metrics_address", "", check::listen_address, true, false},
+        {"core.metrics_address", "", check::listen_address, true, true},
         {"core.metrics_authentication", "true", check::boolean, true, true},
         {"core.proxy_http", "", check::any, true, true},
         {"core.proxy_https", "", check::any, true, true},

@@ -10,6 +10,7 @@
 #include "instance/instance_manager.hpp"
 #include "operation/operation_manager.hpp"
 #include "server/server_manager.hpp"
+#include "server/warnings.hpp"
 
 namespace lxdcore {
 
@@ -67,6 +68,7 @@ struct Core::Impl {
         operations = make_operation_service(*events, pool, reactor, log);
         profiles = project::make_profile_manager(*global, *events);
         server = server::make_server_manager(*local, *global, dir, *events, *operations, log);
+        warnings = server::make_warning_service(*global, *events);
         storage = storage::make_storage_manager(*local, *global, dir, *events, log);
         network = network::make_network_manager(*local, *global, dir, *events, reactor, log);
         images = image::make_image_manager(*local, *global, dir, *storage, *operations, *events, helper, log);
@@ -106,6 +108,7 @@ struct Core::Impl {
     std::unique_ptr<OperationService> operations;
     std::unique_ptr<project::ProfileManager> profiles;
     std::unique_ptr<ServerService> server;
+    std::unique_ptr<WarningService> warnings;
     std::unique_ptr<storage::StorageManager> storage;
     std::unique_ptr<network::NetworkManager> network;
     std::unique_ptr<image::ImageManager> images;
@@ -117,11 +120,14 @@ Core::~Core() = default;
 
 const std::filesystem::path& Core::state_dir() const noexcept { return impl_->state_path; }
 InstanceService& Core::instances() noexcept { return *impl_->instances; }
+InstanceMetadataService& Core::instance_metadata() noexcept { return *impl_->instances; }
+MetricsService& Core::metrics() noexcept { return *impl_->instances; }
 ImageService& Core::images() noexcept { return *impl_->images; }
 ProfileService& Core::profiles() noexcept { return *impl_->profiles; }
 NetworkService& Core::networks() noexcept { return *impl_->network; }
 StorageService& Core::storage() noexcept { return *impl_->storage; }
 ServerService& Core::server() noexcept { return *impl_->server; }
+WarningService& Core::warnings() noexcept { return *impl_->warnings; }
 OperationService& Core::operations() noexcept { return *impl_->operations; }
 EventService& Core::events() noexcept { return *impl_->events; }
 

@@ -6,7 +6,9 @@
 #include <lxdcore/event.hpp>
 #include <lxdcore/log.hpp>
 #include <lxdcore/operation.hpp>
+#include <lxdcore/service/instance_metadata_service.hpp>
 #include <lxdcore/service/instance_service.hpp>
+#include <lxdcore/service/metrics_service.hpp>
 
 #include "db/database.hpp"
 #include "image/image_manager.hpp"
@@ -37,7 +39,7 @@ struct Services {
     const Logger& log;
 };
 
-class InstanceManager : public InstanceService {
+class InstanceManager : public InstanceService, public InstanceMetadataService, public MetricsService {
 public:
     /// Finishes or undoes interrupted changes, then adopts running containers.
     virtual void start() = 0;

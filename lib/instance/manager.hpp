@@ -17,6 +17,7 @@
 #include "instance/guest.hpp"
 #include "instance/instance_manager.hpp"
 #include "instance/limits.hpp"
+#include "instance/metrics.hpp"
 #include "instance/runtime_table.hpp"
 #include "system/cgroup.hpp"
 #include "util/locked.hpp"
@@ -79,6 +80,16 @@ public:
     InstanceFile pull_file(const InstanceRef& ref, const std::string& path, bool head_only) const override;
     void push_file(const InstanceRef& ref, const InstanceFilePush& push) override;
     void remove_file(const InstanceRef& ref, const std::string& path) override;
+
+    api::ImageMetadata metadata(const InstanceRef& ref) const override;
+    void set_metadata(const InstanceRef& ref, const api::ImageMetadata& metadata, const std::string& if_match) override;
+    void patch_metadata(const InstanceRef& ref, const nlohmann::json& changes, const std::string& if_match) override;
+    std::vector<std::string> templates(const InstanceRef& ref) const override;
+    std::string read_template(const InstanceRef& ref, const std::string& name) const override;
+    void write_template(const InstanceRef& ref, const std::string& name, const std::string& content) override;
+    void remove_template(const InstanceRef& ref, const std::string& name) override;
+
+    std::string metrics(const std::vector<std::string>& projects) override;
 
     void start_wanted() override;
     void stop_all(std::chrono::seconds patience) override;
@@ -159,6 +170,13 @@ private:
     template <typename Use>
     auto with_files(const InstanceRef& ref, Use&& use) const;
 
+    // --- metadata and figures ---
+    Dir volume_of(const InstanceRef& ref) const; ///< @throws NotFound "Instance not found"
+    void tell_template(const InstanceRef& ref, const std::string& action, const std::string& name) const;
+    MetricSet measure(const std::string& project) const;
+    using DiskNames = std::map<std::string, std::string>; ///< "8:0" to "sda"
+    void measure_running(const Loaded& instance, const Running& running, const DiskNames& disks, MetricSet& out) const;
+
     void lifecycle(const InstanceRef& ref, const std::string& action) const;
     /// Queues work that must not outlive this object.
     void post(std::function<void()> work);
@@ -181,6 +199,8 @@ private:
     Locked<std::map<InstanceRef, IdSlot>> id_slots_;
     Claims claims_;
     RuntimeTable runtime_;
+    Locked<MetricsCache> metrics_;
+    mutable std::mutex metadata_mutex_; ///< metadata.yaml between reading and writing
     std::atomic<bool> host_shutdown_ = false;
 };
 

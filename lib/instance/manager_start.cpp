@@ -127,8 +127,9 @@ void Manager::prepare_root(StartWork& work) {
         triggers.insert(triggers.begin(), trigger);
         work.changes["volatile.apply_template"] = "";
     }
-    apply_templates(*work.volume, triggers, template_context(work.instance, triggers.front()),
-                    disk.host_uid(0).value_or(0), disk.host_gid(0).value_or(0));
+    for (const auto& trigger : triggers)
+        apply_templates(*work.volume, trigger, template_context(work.instance, trigger), disk.host_uid(0).value_or(0),
+                        disk.host_gid(0).value_or(0));
 
     // R13: nobody but the root of this very container passes through to files of it that are set-id.
     const auto owner = static_cast<uid_t>(work.map.host_uid(0).value_or(0));

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -42,7 +43,8 @@ Dir parent_of(const Dir& root, const std::vector<std::string>& parts, const Owne
         const auto parent = path.empty() ? root.clone() : root.dir(path, Links::InRoot);
         if (::mkdirat(parent.fd(), parts[i].c_str(), 0755) == 0) {
             const auto made = parent.dir(parts[i]);
-            if (::fchown(made.fd(), owner.uid, owner.gid) != 0) throw_errno(made.path());
+            if (::fchown(made.fd(), owner.uid, owner.gid) != 0 || ::fchmod(made.fd(), 0755) != 0)
+                throw_errno(made.path());
         }
         path += (path.empty() ? "" : "/") + parts[i];
     }
@@ -59,7 +61,8 @@ void write_file(const Dir& root, const std::vector<std::string>& parts, const st
     struct stat info {};
     if (::fstat(fd.get(), &info) != 0) throw_errno(path);
     if (!S_ISREG(info.st_mode)) throw Error{ErrorCode::InvalidArgument, path + " is not a regular file"};
-    if (!existed && ::fchown(fd.get(), owner.uid, owner.gid) != 0) throw_errno(path);
+    // Our umask is for files of our own.
+    if (!existed && (::fchown(fd.get(), owner.uid, owner.gid) != 0 || ::fchmod(fd.get(), 0644) != 0)) throw_errno(path);
     if (::ftruncate(fd.get(), 0) != 0) throw_errno(path);
     for (std::size_t done = 0; done < content.size();) {
         const auto n = ::write(fd.get(), content.data() + done, content.size() - done);
@@ -68,12 +71,9 @@ void write_file(const Dir& root, const std::vector<std::string>& parts, const st
     }
 }
 
-bool wanted(const nlohmann::json& rule, const std::vector<std::string>& triggers) {
+bool wanted(const nlohmann::json& rule, const std::string& trigger) {
     if (!rule.is_object() || !rule.contains("when") || !rule["when"].is_array()) return false;
-    for (const auto& when : rule["when"])
-        if (when.is_string() && std::find(triggers.begin(), triggers.end(), when.get<std::string>()) != triggers.end())
-            return true;
-    return false;
+    return std::any_of(rule["when"].begin(), rule["when"].end(), [&](const auto& when) { return when == trigger; });
 }
 
 void apply_one(const Dir& volume, const Dir& root, const std::string& target, const nlohmann::json& rule,
@@ -102,7 +102,7 @@ void apply_one(const Dir& volume, const Dir& root, const std::string& target, co
 
 } // namespace
 
-void apply_templates(const Dir& volume, const std::vector<std::string>& triggers, const TemplateContext& context,
+void apply_templates(const Dir& volume, const std::string& trigger, const TemplateContext& context,
                      std::int64_t root_uid, std::int64_t root_gid) {
     const auto metadata = volume.read_if_exists("metadata.yaml");
     if (!metadata) return;
@@ -111,7 +111,7 @@ void apply_templates(const Dir& volume, const std::vector<std::string>& triggers
     const Owner owner{static_cast<uid_t>(root_uid), static_cast<gid_t>(root_gid)};
     std::optional<Dir> root;
     for (const auto& [target, rule] : parsed["templates"].items()) {
-        if (!wanted(rule, triggers)) continue;
+        if (!wanted(rule, trigger)) continue;
         if (!root) root = volume.dir("rootfs");
         try {
             apply_one(volume, *root, target, rule, context, owner);

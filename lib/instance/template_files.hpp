@@ -3,17 +3,16 @@
 
 #include <cstdint>
 #include <string>
-#include <vector>
 
 #include "instance/template_engine.hpp"
 #include "util/dir.hpp"
 
 namespace lxdcore::instance {
 
-/// Writes the templates of metadata.yaml in @p volume that one of @p triggers asks for into its rootfs, never outside
+/// Writes the templates of metadata.yaml in @p volume that @p trigger asks for into its rootfs, never outside
 /// of it (R2, R4). New files and directories get @p root_uid and @p root_gid: root of the instance as stored on disk.
 /// @throws Error naming the file
-void apply_templates(const Dir& volume, const std::vector<std::string>& triggers, const TemplateContext& context,
+void apply_templates(const Dir& volume, const std::string& trigger, const TemplateContext& context,
                      std::int64_t root_uid, std::int64_t root_gid);
 
 } // namespace lxdcore::instance

@@ -32,6 +32,7 @@ const std::vector<std::string>& ServerService::api_extensions() {
         "image_force_refresh",               // POST …/refresh
         "id_map_base",                       // security.idmap.base
         "file_symlinks",                     // files: links
+        "container_edit_metadata",           // /metadata, /metadata/templates
         "resource_limits",                   // sizes in the state and pools' resources
         "resources",                         // /1.0/resources
         "kernel_limits",                     // limits.kernel.*
@@ -80,16 +81,20 @@ const std::vector<std::string>& ServerService::api_extensions() {
         "instance_bulk_state_change",        // PUT /1.0/instances
         "certificate_project",               // restricted, projects
         "project_usage",                     // state of projects
+        "warnings",                          // /1.0/warnings
         "server_supported_storage_drivers",  // environment
         "event_lifecycle_requestor_address", // requestor: address
         "network_counters_errors_dropped",   // errors and drops in counters
+        "metrics",                           // /1.0/metrics
         "linux_sysctl",                      // linux.sysctl.*
         "cloud_init",                        // cloud-init.*
         "instance_all_projects",             // all-projects of instances
         "instance_get_full",                 // recursion=1 of one instance
         "event_project",                     // project of events
         "storage_volume_api_filtering",      // filter= of volumes
+        "metrics_cpu_seconds",               // lxd_cpu_seconds_total
         "certificate_token",                 // one-time tokens for new clients
+        "metrics_authentication",            // core.metrics_authentication
         "instance_file_head",                // HEAD of files
         "resources_pci_vpd",                 // vital product data
         "storage_volumes_all_projects",      // all-projects of volumes

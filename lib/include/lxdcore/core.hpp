@@ -8,11 +8,14 @@
 #include <lxdcore/log.hpp>
 #include <lxdcore/operation.hpp>
 #include <lxdcore/service/image_service.hpp>
+#include <lxdcore/service/instance_metadata_service.hpp>
 #include <lxdcore/service/instance_service.hpp>
+#include <lxdcore/service/metrics_service.hpp>
 #include <lxdcore/service/network_service.hpp>
 #include <lxdcore/service/profile_service.hpp>
 #include <lxdcore/service/server_service.hpp>
 #include <lxdcore/service/storage_service.hpp>
+#include <lxdcore/service/warning_service.hpp>
 
 namespace lxdcore {
 
@@ -42,11 +45,14 @@ public:
 
     const std::filesystem::path& state_dir() const noexcept;
     InstanceService& instances() noexcept;
+    InstanceMetadataService& instance_metadata() noexcept;
+    MetricsService& metrics() noexcept;
     ImageService& images() noexcept;
     ProfileService& profiles() noexcept;
     NetworkService& networks() noexcept;
     StorageService& storage() noexcept;
     ServerService& server() noexcept;
+    WarningService& warnings() noexcept;
     OperationService& operations() noexcept;
     EventService& events() noexcept;
     /// SQL for administrators, on "local" or "global": what LXD's /internal/sql has as metadata,

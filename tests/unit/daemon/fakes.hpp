@@ -11,11 +11,14 @@
 #include <nlohmann/json.hpp>
 
 #include <lxdcore/service/image_service.hpp>
+#include <lxdcore/service/instance_metadata_service.hpp>
 #include <lxdcore/service/instance_service.hpp>
+#include <lxdcore/service/metrics_service.hpp>
 #include <lxdcore/service/network_service.hpp>
 #include <lxdcore/service/profile_service.hpp>
 #include <lxdcore/service/server_service.hpp>
 #include <lxdcore/service/storage_service.hpp>
+#include <lxdcore/service/warning_service.hpp>
 
 namespace lxdcore::test {
 
@@ -208,6 +211,30 @@ public:
                               const std::string&) const override {
         throw Error{ErrorCode::NotFound, "Storage volume not found"};
     }
+};
+
+class FakeMetadata final : public InstanceMetadataService {
+public:
+    api::ImageMetadata metadata(const InstanceRef&) const override { return {}; }
+    void set_metadata(const InstanceRef&, const api::ImageMetadata&, const std::string&) override {}
+    void patch_metadata(const InstanceRef&, const nlohmann::json&, const std::string&) override {}
+    std::vector<std::string> templates(const InstanceRef&) const override { return {}; }
+    std::string read_template(const InstanceRef&, const std::string&) const override { return {}; }
+    void write_template(const InstanceRef&, const std::string&, const std::string&) override {}
+    void remove_template(const InstanceRef&, const std::string&) override {}
+};
+
+class FakeMetrics final : public MetricsService {
+public:
+    std::string metrics(const std::vector<std::string>&) override { return "# EOF\n"; }
+};
+
+class FakeWarnings final : public WarningService {
+public:
+    std::vector<api::Warning> list(const std::string&) const override { return {}; }
+    api::Warning get(const std::string&) const override { throw Error{ErrorCode::NotFound, "Warning not found"}; }
+    void set_status(const std::string&, const std::string&) override {}
+    void remove(const std::string&) override {}
 };
 
 /// Trust store and settings in memory. Certificate and key are made by the TLS tests.

@@ -46,6 +46,9 @@ struct TestDaemon {
     FakeNetworks networks;
     FakeStorage storage;
     FakeServer settings;
+    FakeMetadata metadata;
+    FakeMetrics metrics;
+    FakeWarnings warnings;
     std::atomic<bool> asked_to_stop = false;
     std::unique_ptr<daemon::Server> server;
 };
