@@ -55,7 +55,6 @@ struct App {
     Workers password_workers{1}; ///< wrong passwords are slow on purpose: they must not take the others' threads
     Authorizer auth{core.server};
     ServerInfo info{core.server};
-    std::atomic<bool> ready{false};    ///< instances that should run have been started
     std::atomic<bool> stopping{false}; ///< only looking is allowed
     std::function<void()> stop;        ///< ends the daemon; returns at once
 };

@@ -59,9 +59,14 @@ void add_lifecycle(CLI::App& app, const ApiClient& client) {
 void add_sql(CLI::App& app, const ApiClient& client) {
     auto* verb = app.add_subcommand("sql", "Execute a SQL query against the local or global database");
     auto arguments = std::make_shared<std::pair<std::string, std::string>>();
-    verb->add_option("database", arguments->first, "local or global")->required();
-    verb->add_option("query", arguments->second, "SQL, - for standard input, .schema or .dump")->required();
-    verb->callback([&client, arguments] { sql(client, arguments->first, arguments->second); });
+    verb->add_option("database", arguments->first, "local or global");
+    verb->add_option("query", arguments->second, "SQL, - for standard input, .schema or .dump");
+    verb->callback([&client, arguments, verb] {
+        if (arguments->second.empty()) std::cout << verb->help();
+        if (arguments->first.empty()) return; // whoever gives nothing wants to be told
+        if (arguments->second.empty()) throw Error{ErrorCode::InvalidArgument, "Missing required arguments"};
+        sql(client, arguments->first, arguments->second);
+    });
 }
 
 void add_init(CLI::App& app, const ApiClient& client) {
@@ -94,7 +99,7 @@ void add_init(CLI::App& app, const ApiClient& client) {
         else if (modes == 1)
             init_auto(client, choice->options);
         else
-            throw Error{ErrorCode::InvalidArgument, "Choose --auto, --minimal, --preseed or --dump"};
+            init_ask(client);
     });
 }
 

@@ -21,12 +21,11 @@
 
 #include "memory.hpp"
 #include "server.hpp"
+#include "shutdown.hpp"
 
 namespace lxdcore::daemon {
 
 namespace {
-
-constexpr std::chrono::seconds kHostShutdown{30};
 
 /// What may wake the main thread: a signal or a client's wish.
 class StopSignal {
@@ -77,35 +76,50 @@ void raise_file_limit() {
     ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/// Tells systemd how we are; nothing without it.
-void notify(const std::string& state) {
-    const char* path = std::getenv("NOTIFY_SOCKET");
-    if (path == nullptr) return;
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    const std::size_t length = std::strlen(path);
-    if (length == 0 || length >= sizeof address.sun_path) return;
-    std::memcpy(address.sun_path, path, length);
-    if (path[0] == '@') address.sun_path[0] = '\0';
-    const int fd = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) return;
-    const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + length);
-    ::sendto(fd, state.data(), state.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&address), size);
-    ::close(fd);
-}
+/// What systemd has given us. The environment is cleared, so that no child takes it for its own.
+class ServiceManager {
+public:
+    ServiceManager() {
+        const char *pid = std::getenv("LISTEN_PID"), *count = std::getenv("LISTEN_FDS");
+        if (pid != nullptr && count != nullptr && std::to_string(::getpid()) == pid) adopt(std::atoi(count));
+        if (const char* path = std::getenv("NOTIFY_SOCKET")) notify_path_ = path;
+        for (const char* name : {"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "NOTIFY_SOCKET"})
+            ::unsetenv(name);
+    }
+    /// The local socket that it listens on for us; -1 without one.
+    int socket() const { return socket_; }
+    /// Tells it how we are; nothing without it.
+    void notify(const std::string& state) const {
+        sockaddr_un address{};
+        address.sun_family = AF_UNIX;
+        const auto length = notify_path_.size();
+        if (length == 0 || length >= sizeof address.sun_path) return;
+        std::memcpy(address.sun_path, notify_path_.data(), length);
+        if (notify_path_[0] == '@') address.sun_path[0] = '\0';
+        const int fd = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        if (fd < 0) return;
+        const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + length);
+        ::sendto(fd, state.data(), state.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&address), size);
+        ::close(fd);
+    }
 
-/// The socket that systemd listens on for us, if any.
-int inherited_socket() {
-    constexpr int kFirst = 3;
-    const char *pid = std::getenv("LISTEN_PID"), *count = std::getenv("LISTEN_FDS");
-    const bool ours = pid != nullptr && count != nullptr && std::to_string(::getpid()) == pid && std::atoi(count) > 0;
-    ::unsetenv("LISTEN_PID");
-    ::unsetenv("LISTEN_FDS");
-    if (!ours) return -1;
-    ::fcntl(kFirst, F_SETFD, FD_CLOEXEC);
-    ::fcntl(kFirst, F_SETFL, ::fcntl(kFirst, F_GETFL) | O_NONBLOCK);
-    return kFirst;
-}
+private:
+    void adopt(int count) {
+        constexpr int kFirst = 3;
+        for (int fd = kFirst; fd < kFirst + count; ++fd) {
+            ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+            int family = 0, listening = 0;
+            socklen_t size = sizeof family;
+            ::getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &size);
+            ::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size);
+            if (family != AF_UNIX || listening == 0 || socket_ >= 0) continue;
+            ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
+            socket_ = fd;
+        }
+    }
+    int socket_ = -1;
+    std::string notify_path_;
+};
 
 std::string socket_group(const std::string& wanted) {
     if (!wanted.empty()) return wanted;
@@ -151,35 +165,45 @@ void open_network(Server& server, const Logger& log) {
     open("core.metrics_address", &Server::listen_metrics);
 }
 
-void start_instances(Server& server, const Logger& log) {
-    App& app = server.app();
-    app.workers.post([&app, log] {
+void start_instances(App& app) {
+    app.workers.post([&app] {
         try {
             app.core.instances.start_wanted();
         } catch (const std::exception& error) {
-            log.error("Failed to start instances", {{"err", error.what()}});
+            app.log.error("Failed to start instances", {{"err", error.what()}});
         }
-        app.ready = true;
-        notify("READY=1");
-        log.info("Daemon started", {});
         give_back_memory();
     });
 }
 
+/// Returns when the daemon is to end, with everything stopped that has to.
+void serve(App& app, const StopSignal& stop, const ServiceManager& manager) {
+    while (true) {
+        const int signal = stop.wait();
+        if (signal != 0 && app.stopping.exchange(true)) {
+            app.log.warning("Ignoring a signal, shutting down already", {{"signal", std::to_string(signal)}});
+            continue;
+        }
+        manager.notify("STOPPING=1");
+        app.log.info("Stopping", {{"signal", signal == 0 ? "none" : std::to_string(signal)}});
+        if (signal == SIGPWR) stop_everything(app, false);
+        return;
+    }
+}
+
 void serve_until_stopped(const RunOptions& options, const StopSignal& stop, const Logger& log, const LogSink& sink) {
+    const ServiceManager manager;
     Core core{{.state_dir = options.state_dir, .log = sink, .helper = find_helper()}};
     Server server{
         services_of(core), {.state_dir = options.state_dir, .limits = {}, .stop = [&] { stop.raise(); }}, log};
     server.listen_local({.path = options.state_dir / "unix.socket",
                          .group = socket_group(options.group),
-                         .inherited = inherited_socket()});
+                         .inherited = manager.socket()});
     open_network(server, log);
-    start_instances(server, log);
-    const int signal = stop.wait();
-    notify("STOPPING=1");
-    log.info("Stopping", {{"signal", signal == 0 ? "none" : std::to_string(signal)}});
-    server.app().stopping = true;
-    if (signal == SIGPWR) core.instances().stop_all(kHostShutdown);
+    manager.notify("READY=1");
+    log.info("Daemon started", {});
+    start_instances(server.app());
+    serve(server.app(), stop, manager);
 }
 
 } // namespace

@@ -29,10 +29,14 @@ struct InitOptions {
     std::string trust_password;
 };
 void init_auto(const ApiClient& client, const InitOptions& options);
+/// Asks on standard input, changes nothing before the last answer.
+void init_ask(const ApiClient& client);
 /// YAML on standard input. What was changed is undone if a later part fails.
 void init_preseed(const ApiClient& client);
 void init_dump(const ApiClient& client);
 
+std::string free_bridge_name(); ///< lxdbr0, or the next one
+std::string listen_address(const InitOptions& options);
 /// Applies {config, networks, storage_pools, profiles}.
 void apply_preseed(const ApiClient& client, const nlohmann::json& preseed);
 /// Rows as `lxd sql` prints them.

@@ -43,6 +43,8 @@ json pool_of(const InitOptions& options) {
             {"config", config}};
 }
 
+} // namespace
+
 std::string free_bridge_name() {
     for (int i = 0;; ++i)
         if (const auto name = fmt::format("lxdbr{}", i); !std::filesystem::exists("/sys/class/net/" + name))
@@ -56,8 +58,6 @@ std::string listen_address(const InitOptions& options) {
     return fmt::format("{}{}{}:{}", v6 ? "[" : "", host, v6 ? "]" : "",
                        options.network_port > 0 ? options.network_port : kPort);
 }
-
-} // namespace
 
 void init_auto(const ApiClient& client, const InitOptions& options) {
     check(options);

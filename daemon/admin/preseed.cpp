@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cctype>
 #include <functional>
 #include <iostream>
 #include <iterator>
 #include <vector>
+
+#include <fmt/format.h>
 
 #include <lxdcore/api/codec.hpp>
 #include <lxdcore/error.hpp>
@@ -66,7 +70,7 @@ public:
     explicit Preseed(const ApiClient& client) : client_{client} {}
 
     void apply(const json& preseed) {
-        if (!preseed.is_object()) throw Error{ErrorCode::InvalidArgument, "Preseed is not a map"};
+        check(preseed);
         apply_config(preseed);
         for (const auto& network : list_of(preseed, "networks"))
             apply_network(network);
@@ -78,36 +82,95 @@ public:
     }
 
 private:
+    /// Before anything is changed: what a later part could not do must not be found out in the middle.
+    void check(const json& preseed) const {
+        if (preseed.is_null()) return;
+        if (!preseed.is_object()) throw Error{ErrorCode::InvalidArgument, "Failed to parse the preseed: not a map"};
+        for (const auto& [key, value] : preseed.items()) {
+            const auto known = {"config", "networks", "storage_pools", "profiles", "projects", "cluster"};
+            if (std::find(known.begin(), known.end(), key) == known.end())
+                throw Error{ErrorCode::InvalidArgument,
+                            fmt::format("Failed to parse the preseed: field {} not found", key)};
+        }
+        if (const auto it = preseed.find("cluster");
+            it != preseed.end() && it->is_object() && api::to_string_map(*it)["enabled"] == "true")
+            throw Error{ErrorCode::Unsupported, "Failed to configure cluster: clustering is not supported"};
+        for (const auto& project : list_of(preseed, "projects"))
+            check_project(project);
+    }
+
+    /// A dump names the projects that exist; more or other ones cannot be had.
+    void check_project(const json& project) const {
+        const auto name = name_of(project, "projects");
+        json old;
+        try {
+            old = client_.request("GET", "/1.0/projects/" + percent_encode(name));
+        } catch (const Error& error) {
+            if (error.code() != ErrorCode::NotFound) throw;
+            throw Error{ErrorCode::Unsupported,
+                        fmt::format("Failed to create project \"{}\": projects are not supported", name)};
+        }
+        for (const auto& [key, value] : text_map(project, "config").items())
+            if (old["config"].value(key, "") != value)
+                throw Error{ErrorCode::Unsupported,
+                            fmt::format("Failed to update project \"{}\": projects are not supported", name)};
+    }
+
     void apply_config(const json& preseed) {
         const auto wanted = text_map(preseed, "config");
         if (wanted.empty()) return;
         const auto old = client_.request("GET", "/1.0")["config"];
         auto merged = old;
         merged.update(wanted);
-        client_.request("PUT", "/1.0", {{"config", merged}});
+        try {
+            client_.request("PUT", "/1.0", {{"config", merged}});
+        } catch (Error& error) {
+            error.add_context("Failed to update server configuration");
+            throw;
+        }
         undo_.add([client = client_, old] { client.request("PUT", "/1.0", {{"config", old}}); });
     }
 
-    /// Makes the entity, or merges @p change into the one that exists.
-    void make_or_change(const std::string& collection, const std::string& name, const json& post, const json& change) {
+    /// Makes the entity, or merges @p change into the one that exists; its @p fixed field must be the same then.
+    void make_or_change(const std::string& collection, const std::string& kind, const char* fixed, const json& post,
+                        const json& change) {
+        const auto name = post.value("name", "");
         const auto url = collection + "/" + percent_encode(name);
         json old;
         try {
             old = client_.request("GET", url);
-        } catch (const Error& error) {
+        } catch (Error& error) {
             if (error.code() != ErrorCode::NotFound) throw;
-            client_.request("POST", collection, post);
-            undo_.add([client = client_, url] { client.request("DELETE", url); });
+            create(collection, fmt::format("{} \"{}\"", kind, name), url, post);
             return;
         }
+        if (const auto type = post.value(fixed, ""); !type.empty() && type != old.value(fixed, ""))
+            throw Error{ErrorCode::InvalidArgument, fmt::format("{}{} \"{}\" is of type \"{}\" instead of \"{}\"",
+                                                                static_cast<char>(std::toupper(kind[0])),
+                                                                kind.substr(1), name, old.value(fixed, ""), type)};
         json merged = {{"config", old.value("config", json::object())}, {"description", old.value("description", "")}};
         if (old.contains("devices")) merged["devices"] = old["devices"];
         const auto before = merged;
         merged["config"].update(change["config"]);
         if (change.contains("description")) merged["description"] = change["description"];
         if (change.contains("devices")) merged["devices"].update(change["devices"]);
-        client_.request("PUT", url, merged);
+        try {
+            client_.request("PUT", url, merged);
+        } catch (Error& error) {
+            error.add_context(fmt::format("Failed to update {} \"{}\"", kind, name));
+            throw;
+        }
         undo_.add([client = client_, url, before] { client.request("PUT", url, before); });
+    }
+
+    void create(const std::string& collection, const std::string& what, const std::string& url, const json& post) {
+        try {
+            client_.request("POST", collection, post);
+        } catch (Error& error) {
+            error.add_context("Failed to create " + what);
+            throw;
+        }
+        undo_.add([client = client_, url] { client.request("DELETE", url); });
     }
 
     static json change_of(const json& entity) {
@@ -123,7 +186,7 @@ private:
         auto post = change;
         post["name"] = name;
         post["type"] = network.value("type", "");
-        make_or_change("/1.0/networks", name, post, change);
+        make_or_change("/1.0/networks", "network", "type", post, change);
     }
 
     void apply_pool(const json& pool) {
@@ -132,7 +195,7 @@ private:
         auto post = change;
         post["name"] = name;
         post["driver"] = pool.value("driver", "");
-        make_or_change("/1.0/storage-pools", name, post, change);
+        make_or_change("/1.0/storage-pools", "storage pool", "driver", post, change);
     }
 
     void apply_profile(const json& profile) {
@@ -141,7 +204,7 @@ private:
         change["devices"] = devices_of(profile);
         auto post = change;
         post["name"] = name;
-        make_or_change("/1.0/profiles", name, post, change);
+        make_or_change("/1.0/profiles", "profile", "", post, change);
     }
 
     const ApiClient& client_;
@@ -154,12 +217,14 @@ void apply_preseed(const ApiClient& client, const json& preseed) { Preseed{clien
 
 void init_preseed(const ApiClient& client) {
     const std::string text{std::istreambuf_iterator<char>{std::cin}, {}};
+    json preseed;
     try {
-        apply_preseed(client, api::parse_yaml(text));
+        preseed = api::parse_yaml(text);
     } catch (Error& error) {
-        error.add_context("Failed to apply the preseed");
+        error.add_context("Failed to parse the preseed");
         throw;
     }
+    apply_preseed(client, preseed);
 }
 
 void init_dump(const ApiClient& client) {

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
 #include "http/exchange.hpp"
 #include "routes/common.hpp"
 #include "routes/routes.hpp"
+#include "shutdown.hpp"
 
 namespace lxdcore::daemon {
 
@@ -9,19 +14,17 @@ namespace {
 
 Response ready(const Request&, App& app) {
     if (app.stopping) throw Error{ErrorCode::Unavailable, "LXD daemon is shutting down"};
-    if (!app.ready) throw Error{ErrorCode::Unavailable, "LXD daemon not ready yet"};
+    if (!app.core.instances.settled()) throw Error{ErrorCode::Unavailable, "LXD daemon not ready yet"};
     return Response::empty();
 }
 
-/// Answers after the instances have been stopped, so that the caller knows.
+/// Answers after the instances have been stopped, with the process whose end is the end of the shutdown.
 Response shutdown(const Request& request, App& app) {
-    constexpr std::chrono::seconds kPatience{60};
     if (app.stopping.exchange(true)) throw Error{ErrorCode::Unavailable, "LXD daemon is shutting down"};
     app.log.info("Asked to shut down", {{"force", request.query_flag("force") ? "true" : "false"}});
-    if (!request.query_flag("force")) app.core.operations.drain(kPatience);
-    app.core.instances.stop_all(std::chrono::seconds{30});
+    stop_everything(app, request.query_flag("force"));
     app.stop();
-    return Response::empty();
+    return Response::sync({{"pid", ::getpid()}});
 }
 
 void check_database(const std::string& database) {

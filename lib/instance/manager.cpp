@@ -149,6 +149,14 @@ void Manager::post(std::function<void()> work) {
     });
 }
 
+void Manager::post_after(std::chrono::milliseconds delay, std::function<void()> work) {
+    s_.reactor.after(delay, [this, gate = gate_, work = std::move(work)] {
+        // The reactor's thread never waits for a stop that is under way.
+        const std::shared_lock lock{gate->mutex, std::try_to_lock};
+        if (lock && gate->open) post(work);
+    });
+}
+
 Expander Manager::expander(const std::string& project) const {
     return Expander{s_.global.read_value([&](db::Transaction& tx) { return repo_.profiles(tx, project); })};
 }

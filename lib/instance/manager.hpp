@@ -11,7 +11,9 @@
 
 #include "db/instance_repository.hpp"
 #include "db/intents.hpp"
+#include "db/warning_repository.hpp"
 #include "device/device.hpp"
+#include "instance/boot_sequence.hpp"
 #include "instance/claims.hpp"
 #include "instance/cpu_balancer.hpp"
 #include "instance/guest.hpp"
@@ -91,7 +93,9 @@ public:
 
     std::string metrics(const std::vector<std::string>& projects) override;
 
+    OperationPtr change_all_states(const std::string& project, const api::InstanceStatePut& request) override;
     void start_wanted() override;
+    bool settled() const override { return settled_; }
     void stop_all(std::chrono::seconds patience) override;
 
 private:
@@ -154,6 +158,11 @@ private:
     void launch(StartWork& work);
     void finish_start(StartWork& work);
     std::string liblxc_failure(const InstanceRef& ref) const;
+    struct StateChange {
+        int operation_type;
+        std::function<void()> work;
+    };
+    StateChange state_change(const InstanceRef& ref, const api::InstanceStatePut& request);
     void run_stop(const InstanceRef& ref, const api::InstanceStatePut& request);
     void stop_clean(const InstanceRef& ref, const Running& running, std::optional<std::chrono::milliseconds> timeout);
     void stop_forced(const InstanceRef& ref, const Running& running);
@@ -162,8 +171,21 @@ private:
     void container_ended(const InstanceRef& ref, std::uint64_t generation);
     void restart_rebooted(const InstanceRef& ref);
     void adopt();
-    struct Wanted;
-    void start_next(const std::shared_ptr<Wanted>& wanted);
+
+    // --- the host's start and end ---
+    struct HostStop {
+        InstanceRef ref;
+        std::chrono::seconds patience;
+        std::optional<Running> running;
+    };
+    std::vector<BootSequence::Entry> wanted(const std::vector<InstanceRef>* only) const;
+    void start_round(std::vector<BootSequence::Entry> entries);
+    void round_done(const BootSequence::Outcome& outcome);
+    void note_autostart(const InstanceRef& ref, const Error* error);
+    void stop_group(std::vector<HostStop>& group);
+    void remember_boot();
+    void forget_boot();
+
     void signal_halt(const InstanceRef& ref, const Running& running);
     RunningGuest guest(const InstanceRef& ref) const; ///< @throws BadState "Instance is not running"
     std::optional<RunningGuest> running_guest(const Loaded& instance) const;
@@ -180,6 +202,7 @@ private:
     void lifecycle(const InstanceRef& ref, const std::string& action) const;
     /// Queues work that must not outlive this object.
     void post(std::function<void()> work);
+    void post_after(std::chrono::milliseconds delay, std::function<void()> work);
 
     struct Gate {
         std::shared_mutex mutex;
@@ -188,6 +211,7 @@ private:
 
     Services s_;
     db::InstanceRepository repo_;
+    db::WarningRepository warnings_;
     db::IntentLog intents_;
     CgroupLayout cgroups_;
     HostResources host_;
@@ -201,7 +225,8 @@ private:
     RuntimeTable runtime_;
     Locked<MetricsCache> metrics_;
     mutable std::mutex metadata_mutex_; ///< metadata.yaml between reading and writing
-    std::atomic<bool> host_shutdown_ = false;
+    std::atomic<bool> host_shutdown_ = false, settled_ = false;
+    Locked<std::shared_ptr<BootSequence>> boot_;
 };
 
 std::string instance_url(const InstanceRef& ref);

@@ -15,9 +15,7 @@ namespace lxdcore::instance {
 namespace {
 
 constexpr const char* kBootFile = "boot_id";
-constexpr int kTries = 3;
-constexpr std::chrono::seconds kRetryDelay{5};
-constexpr std::chrono::seconds kHostShutdownTimeout{30};
+constexpr std::chrono::seconds kRestartPatience{30};
 
 std::string boot_id() { return text::trim(Dir::open("/proc/sys/kernel/random").read("boot_id")); }
 
@@ -75,8 +73,8 @@ void Manager::repair() {
 
 /// Takes running containers over (R47); notices those that ended meanwhile.
 void Manager::adopt() {
-    const auto boot = boot_id();
-    const bool rebooted = s_.state_dir.read_if_exists(kBootFile).value_or("") != boot;
+    const bool rebooted = s_.state_dir.read_if_exists(kBootFile).value_or("") != boot_id();
+    bool complete = true; // nothing waits to be started again
     const auto lxc_path = s_.state_dir.path() + "/containers";
     const auto sockets = Dir::open("/proc/self/net").read("unix", 64 << 20);
     for (auto& row : s_.global.read_value([&](db::Transaction& tx) { return repo_.list(tx, ""); })) {
@@ -98,6 +96,7 @@ void Manager::adopt() {
                 if (!was_running) set_config(instance, {{"volatile.last_state.power", "RUNNING"}});
                 continue;
             }
+            complete = false;
             api::StringMap changes;
             release_devices(instance, IdMap{}, changes);
             const bool rebooting = !rebooted && log_dir(ref).exists(reboot_mark);
@@ -111,7 +110,7 @@ void Manager::adopt() {
             }
             if (rebooting)
                 post([this, ref] {
-                    const auto claim = claims_.wait(ref, "restart", kHostShutdownTimeout);
+                    const auto claim = claims_.wait(ref, "restart", kRestartPatience);
                     if (!runtime_.find(ref)) restart_rebooted(ref);
                 });
             else if (instance.row.ephemeral)
@@ -120,105 +119,16 @@ void Manager::adopt() {
             s_.log.error("Failed to adopt an instance", {{"instance", ref.name}, {"err", error.what()}});
         }
     }
-    if (rebooted) s_.state_dir.write(kBootFile, boot, 0600);
+    if (rebooted && complete) remember_boot();
 }
 
-/// Instances to start at boot, in order, one after another; the waits in between hold no thread.
-struct Manager::Wanted {
-    struct Entry {
-        InstanceRef ref;
-        std::int64_t priority = 0;
-        std::chrono::seconds delay{0};
-    };
-    std::vector<Entry> entries;
-    std::size_t next = 0;
-    int attempt = 0;
-};
-
-void Manager::start_wanted() {
-    auto wanted = std::make_shared<Wanted>();
-    for (auto& row : s_.global.read_value([&](db::Transaction& tx) { return repo_.list(tx, ""); })) {
-        const auto profiles = expander(row.project);
-        const auto instance = profiles.expand(std::move(row));
-        const auto autostart = instance.value("boot.autostart");
-        const bool want =
-            autostart.empty() ? instance.value("volatile.last_state.power") == "RUNNING" : text::is_true(autostart);
-        if (!want || runtime_.find(instance.ref())) continue;
-        const auto number = [&](const char* key) { return text::parse_int(instance.value(key)).value_or(0); };
-        wanted->entries.push_back(
-            {instance.ref(), number("boot.autostart.priority"), std::chrono::seconds{number("boot.autostart.delay")}});
-    }
-    std::stable_sort(wanted->entries.begin(), wanted->entries.end(),
-                     [](const auto& a, const auto& b) { return a.priority > b.priority; });
-    post([this, wanted] { start_next(wanted); });
+/// From now on a power state of "RUNNING" means this boot of the host.
+void Manager::remember_boot() {
+    const auto boot = boot_id();
+    if (s_.state_dir.read_if_exists(kBootFile).value_or("") != boot) s_.state_dir.write(kBootFile, boot, 0600);
 }
 
-void Manager::start_next(const std::shared_ptr<Wanted>& wanted) {
-    while (wanted->next < wanted->entries.size()) {
-        const auto& entry = wanted->entries[wanted->next];
-        auto pause = std::chrono::milliseconds{entry.delay};
-        try {
-            run_start(entry.ref);
-            ++wanted->next;
-            wanted->attempt = 0;
-        } catch (const Error& error) {
-            s_.log.warning("Failed to start instance", {{"instance", entry.ref.name}, {"err", error.what()}});
-            pause = kRetryDelay;
-            if (++wanted->attempt >= kTries || runtime_.find(entry.ref)) {
-                ++wanted->next;
-                wanted->attempt = 0;
-                pause = {};
-            }
-        }
-        if (pause.count() == 0) continue;
-        s_.reactor.after(pause, [this, gate = gate_, wanted] {
-            // The reactor's thread never waits for a stop that is under way.
-            const std::shared_lock lock{gate->mutex, std::try_to_lock};
-            if (lock && gate->open) post([this, wanted] { start_next(wanted); });
-        });
-        return;
-    }
-}
-
-void Manager::stop_all(std::chrono::seconds patience) {
-    host_shutdown_ = true;
-    struct Stopping {
-        InstanceRef ref;
-        std::int64_t priority;
-        std::chrono::steady_clock::time_point deadline;
-    };
-    std::map<std::int64_t, std::vector<Stopping>, std::greater<>> by_priority;
-    const auto now = std::chrono::steady_clock::now();
-    for (const auto& ref : runtime_.all()) {
-        const auto instance = load(ref);
-        const auto own = text::parse_int(instance.value("boot.host_shutdown_timeout"));
-        const auto time = own && *own > 0 ? std::chrono::seconds{*own} : kHostShutdownTimeout;
-        const auto priority = text::parse_int(instance.value("boot.stop.priority")).value_or(0);
-        by_priority[priority].push_back({ref, priority, now + std::min(time, patience)});
-    }
-    for (const auto& [priority, group] : by_priority) {
-        for (const auto& entry : group) {
-            const auto running = runtime_.find(entry.ref);
-            if (!running || !runtime_.request_stop(entry.ref, false)) continue;
-            try {
-                signal_halt(entry.ref, *running);
-            } catch (const Error& error) {
-                s_.log.warning("Failed to signal instance", {{"instance", entry.ref.name}, {"err", error.what()}});
-            }
-        }
-        for (const auto& entry : group) {
-            const auto running = runtime_.find(entry.ref);
-            if (!running) continue;
-            const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(entry.deadline -
-                                                                                    std::chrono::steady_clock::now());
-            try {
-                if (!runtime_.wait_gone(entry.ref, running->generation, std::max(left, std::chrono::milliseconds{0})))
-                    stop_forced(entry.ref, *running);
-            } catch (const Error& error) {
-                s_.log.error("Failed to stop instance", {{"instance", entry.ref.name}, {"err", error.what()}});
-            }
-        }
-    }
-}
+/// The next start takes every recorded power state for one of an earlier boot.
+void Manager::forget_boot() { s_.state_dir.remove(kBootFile); }
 
 } // namespace lxdcore::instance

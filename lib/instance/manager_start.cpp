@@ -85,6 +85,7 @@ void Manager::run_start(const InstanceRef& ref) {
 }
 
 void Manager::start_claimed(const InstanceRef& ref) {
+    if (host_shutdown_) throw Error{ErrorCode::Unavailable, "LXD is shutting down"};
     Steps steps{s_.log, "instance start", ref.name};
     StartWork work{.instance = load(ref)};
     check_expanded(work.instance);

@@ -55,20 +55,22 @@ Error already_stopped() { return Error{ErrorCode::BadState, "The instance is alr
 
 } // namespace
 
-OperationPtr Manager::change_state(const InstanceRef& ref, const api::InstanceStatePut& request) {
-    (void)load(ref);
-    const auto run = [&](int type, std::function<void()> work) {
-        return s_.operations.start(operation_options(type, ref, false),
-                                   [work = std::move(work)](OperationContext&) { work(); });
-    };
+Manager::StateChange Manager::state_change(const InstanceRef& ref, const api::InstanceStatePut& request) {
     if (request.stateful)
         throw Error{ErrorCode::Unsupported, "Stateful stop and start are not supported on this server"};
-    if (request.action == "start") return run(kInstanceStart, [this, ref] { run_start(ref); });
-    if (request.action == "stop") return run(kInstanceStop, [this, ref, request] { run_stop(ref, request); });
-    if (request.action == "restart") return run(kInstanceRestart, [this, ref, request] { run_restart(ref, request); });
-    if (request.action == "freeze") return run(kInstanceFreeze, [this, ref] { run_freeze(ref, true); });
-    if (request.action == "unfreeze") return run(kInstanceUnfreeze, [this, ref] { run_freeze(ref, false); });
+    if (request.action == "start") return {kInstanceStart, [this, ref] { run_start(ref); }};
+    if (request.action == "stop") return {kInstanceStop, [this, ref, request] { run_stop(ref, request); }};
+    if (request.action == "restart") return {kInstanceRestart, [this, ref, request] { run_restart(ref, request); }};
+    if (request.action == "freeze") return {kInstanceFreeze, [this, ref] { run_freeze(ref, true); }};
+    if (request.action == "unfreeze") return {kInstanceUnfreeze, [this, ref] { run_freeze(ref, false); }};
     throw Error{ErrorCode::InvalidArgument, "Unknown action: '" + request.action + "'"};
+}
+
+OperationPtr Manager::change_state(const InstanceRef& ref, const api::InstanceStatePut& request) {
+    (void)load(ref);
+    auto change = state_change(ref, request);
+    return s_.operations.start(operation_options(change.operation_type, ref, false),
+                               [work = std::move(change.work)](OperationContext&) { work(); });
 }
 
 void Manager::run_stop(const InstanceRef& ref, const api::InstanceStatePut& request) {

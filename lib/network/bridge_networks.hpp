@@ -39,6 +39,7 @@ public:
     std::vector<api::NetworkLease> leases(const std::string& project, const std::string& name) const override;
     api::NetworkState state(const std::string& project, const std::string& name) const override;
 
+    void stop_all() override;
     void start() override;
     void stop() noexcept override;
     std::string bridge_of(const std::string& project, const std::string& network) const override;

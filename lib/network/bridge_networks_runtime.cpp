@@ -100,6 +100,18 @@ void BridgeNetworks::stop() noexcept {
     maintenance_.join();
 }
 
+void BridgeNetworks::stop_all() {
+    stop();
+    const auto networks = [&] { return *runtimes_.lock(); }();
+    for (const auto& [name, network] : networks) {
+        try {
+            network->down();
+        } catch (const Error& e) {
+            log_.error("Failed to bring down network", {{"network", name}, {"err", e.what()}});
+        }
+    }
+}
+
 void BridgeNetworks::maintain(const std::stop_token& stop) {
     auto pause = kRegular;
     while (!stop.stop_requested()) {

@@ -60,7 +60,7 @@ nlohmann::json OperationRecord::json_locked(bool with_secrets) const {
     }
     nlohmann::json resources;
     for (const auto& [kind, paths] : options_.resources)
-        resources[kind] = paths;
+        resources[kind] = paths.empty() ? nlohmann::json{} : nlohmann::json(paths);
     return {{"id", id_},
             {"class", class_name(options_.klass)},
             {"description", operation_description(options_.type)},

@@ -53,6 +53,7 @@ public:
     OperationPtr rename(const InstanceRef&, const api::InstancePost&) override { not_here(); }
     OperationPtr remove(const InstanceRef&) override { not_here(); }
     OperationPtr change_state(const InstanceRef&, const api::InstanceStatePut&) override { not_here(); }
+    OperationPtr change_all_states(const std::string&, const api::InstanceStatePut&) override { not_here(); }
     OperationPtr exec(const InstanceRef&, const api::InstanceExecPost&) override { not_here(); }
     OperationPtr exec(const InstanceRef&, const api::InstanceExecPost&, const ExecStreams&) override { not_here(); }
     OperationPtr console(const InstanceRef&, int, int) override { not_here(); }
@@ -89,6 +90,7 @@ public:
     }
     void remove_file(const InstanceRef&, const std::string&) override {}
     void start_wanted() override {}
+    bool settled() const override { return true; }
     void stop_all(std::chrono::seconds) override {}
 };
 
@@ -190,6 +192,7 @@ public:
     void remove(const std::string&, const std::string&) override {}
     std::vector<api::NetworkLease> leases(const std::string&, const std::string&) const override { return {}; }
     api::NetworkState state(const std::string&, const std::string&) const override { return {}; }
+    void stop_all() override {}
 };
 
 class FakeStorage final : public StorageService {

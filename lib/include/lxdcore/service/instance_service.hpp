@@ -69,6 +69,8 @@ public:
     virtual OperationPtr rename(const InstanceRef& ref, const api::InstancePost& request) = 0;
     virtual OperationPtr remove(const InstanceRef& ref) = 0;
     virtual OperationPtr change_state(const InstanceRef& ref, const api::InstanceStatePut& request) = 0;
+    /// One operation for all instances of a project that @p request can apply to; its failure names those that failed.
+    virtual OperationPtr change_all_states(const std::string& project, const api::InstanceStatePut& request) = 0;
 
     // --- running commands ---
     /// The caller's own ends of a command's streams; -1: /dev/null. Borrowed until exec() returns.
@@ -97,8 +99,13 @@ public:
     virtual void remove_file(const InstanceRef& ref, const std::string& path) = 0;
 
     // --- the whole set ---
-    virtual void start_wanted() = 0; ///< boot.autostart and last state, by priority; after a reboot of the host
-    virtual void stop_all(std::chrono::seconds patience) = 0; ///< host shutdown: clean stop, power state kept
+    /// boot.autostart and last state, by priority, as after a boot of the host. Returns at once.
+    virtual void start_wanted() = 0;
+    virtual bool settled() const = 0; ///< true when start_wanted() has tried everything
+    /// Host shutdown: asks all instances to stop, by boot.stop.priority, and kills those that have not when their
+    /// boot.host_shutdown_timeout, or else @p patience, is over. Nothing can be started afterwards; the power state is
+    /// kept, so that start_wanted() of the next process starts the same set.
+    virtual void stop_all(std::chrono::seconds patience) = 0;
 };
 
 } // namespace lxdcore
