@@ -110,7 +110,8 @@ private:
             throw Error{ErrorCode::Unsupported,
                         fmt::format("Failed to create project \"{}\": projects are not supported", name)};
         }
-        for (const auto& [key, value] : text_map(project, "config").items())
+        const auto config = text_map(project, "config");
+        for (const auto& [key, value] : config.items())
             if (old["config"].value(key, "") != value)
                 throw Error{ErrorCode::Unsupported,
                             fmt::format("Failed to update project \"{}\": projects are not supported", name)};

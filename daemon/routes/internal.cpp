@@ -34,7 +34,7 @@ void check_database(const std::string& database) {
 Response sql_dump(const Request& request, App& app) {
     const auto database = request.query("database");
     check_database(database);
-    return Response::sync({{"text", app.core.sql(database, request.query("schema") == "1" ? ".schema" : "dump")}});
+    return Response::sync(app.core.sql(database, request.query("schema") == "1" ? ".schema" : ".dump"));
 }
 
 Response sql(const Request& request, App& app) {

@@ -27,8 +27,8 @@ public:
     virtual void remove(const std::string& project, const std::string& name) = 0;
     virtual std::vector<api::NetworkLease> leases(const std::string& project, const std::string& name) const = 0;
     virtual api::NetworkState state(const std::string& project, const std::string& name) const = 0;
-    /// Host shutdown, after the instances: takes down bridges, firewall rules and dnsmasq. The networks stay defined and
-    /// come up with the next Core.
+    /// Host shutdown, after the instances: takes down bridges, firewall rules and dnsmasq. The networks stay defined
+    /// and come up with the next Core.
     virtual void stop_all() = 0;
     static std::string etag(const api::Network& network);
 };
