@@ -11,6 +11,7 @@
 #include <lxdcore/event.hpp>
 #include <lxdcore/log.hpp>
 #include <lxdcore/operation.hpp>
+#include <lxdcore/service/guest_api.hpp>
 #include <lxdcore/service/image_service.hpp>
 #include <lxdcore/service/instance_service.hpp>
 #include <lxdcore/service/network_service.hpp>
@@ -43,6 +44,7 @@ struct Services {
     InstanceMetadataService& instance_metadata;
     MetricsService& metrics;
     WarningService& warnings;
+    GuestApi& guests;
     std::function<nlohmann::json(const std::string& database, const std::string& query)> sql;
 };
 

@@ -149,6 +149,7 @@ Services services_of(Core& core) {
             core.instance_metadata(),
             core.metrics(),
             core.warnings(),
+            core.guest_api(),
             [&core](const std::string& database, const std::string& query) { return core.sql(database, query); }};
 }
 
@@ -199,6 +200,7 @@ void serve_until_stopped(const RunOptions& options, const StopSignal& stop, cons
     server.listen_local({.path = options.state_dir / "unix.socket",
                          .group = socket_group(options.group),
                          .inherited = manager.socket()});
+    server.listen_guests();
     open_network(server, log);
     manager.notify("READY=1");
     log.info("Daemon started", {});

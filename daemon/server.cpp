@@ -12,7 +12,7 @@ Server::Server(Services services, Options options, Logger log)
            .stop = std::move(options.stop)},
       http_{.app = app_, .router = router_, .limits = options.limits}, metrics_http_{.app = app_,
                                                                                      .router = metrics_router_,
-                                                                                     .limits = options.limits} {
+                                                                                     .limits = options.limits}, guests_{app_, options.limits} {
     add_all_routes(router_);
     add_metrics_routes(metrics_router_);
     follow_settings();
@@ -25,9 +25,11 @@ Server::~Server() {
         local_.reset();
         network_.listener.reset();
         metrics_.listener.reset();
+        guests_.close();
     }
     constexpr int kTries = 20;
-    for (int i = 0; i < kTries && http_.busy + metrics_http_.busy > 0; ++i)
+    const auto busy = [this] { return http_.busy > 0 || metrics_http_.busy > 0 || guests_.busy() > 0; };
+    for (int i = 0; i < kTries && busy(); ++i)
         std::this_thread::sleep_for(std::chrono::milliseconds{50});
     threads_.stop();
     // no worker may touch a coroutine when the I/O threads' queues, which own them, go
@@ -46,6 +48,11 @@ void Server::follow_settings() {
 void Server::listen_local(const UnixSocketOptions& options) {
     const std::lock_guard lock{mutex_};
     local_ = listen_unix(http_, threads_, options);
+}
+
+void Server::listen_guests() {
+    const std::lock_guard lock{mutex_};
+    guests_.listen(threads_, app_.state_dir / "devlxd");
 }
 
 std::unique_ptr<Listener> Server::open_network(HttpServer& http, const std::string& address) {

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "app.hpp"
+#include "devlxd/guest_server.hpp"
 #include "http/listener.hpp"
 
 namespace lxdcore::daemon {
@@ -26,6 +27,7 @@ public:
     App& app() noexcept { return app_; }
     const Router& router() const noexcept { return router_; }
     void listen_local(const UnixSocketOptions& options);
+    void listen_guests(); ///< the guest API, at devlxd/sock below the state directory. @throws Error
     /// "": no listener. The old listener goes first. @throws Error; then the old address is tried again
     void listen_network(const std::string& address);
     /// The same for an address that has the metrics and nothing else.
@@ -42,6 +44,7 @@ private:
     App app_;
     Router router_, metrics_router_;
     HttpServer http_, metrics_http_;
+    GuestServer guests_;
     IoThreads threads_{2};
     std::mutex mutex_; ///< guards the listeners
     std::unique_ptr<Listener> local_;

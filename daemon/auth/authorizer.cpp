@@ -70,6 +70,8 @@ bool Authorizer::allows(const Request& request, Permission permission) {
         return who.admin;
     case Permission::Internal:
         return request.peer.local;
+    case Permission::Guest:
+        return request.peer.guest && request.peer.guest->root;
     }
     return false;
 }

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include <lxdcore/caller.hpp>
+#include <lxdcore/service/guest_api.hpp>
 
 namespace lxdcore::daemon {
 
@@ -17,6 +19,7 @@ struct Peer {
     std::string fingerprint;                    ///< TLS: SHA-256 (hex) of the client certificate; "" without one
     std::string certificate;                    ///< TLS: the client certificate, base64 DER
     std::int64_t not_before = 0, not_after = 0; ///< its validity, unix seconds
+    std::optional<GuestApi::Caller> guest;      ///< the guest API's socket: whose process it is
 };
 
 /// What a peer may do, decided anew for each request.

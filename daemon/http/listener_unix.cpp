@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/listener.hpp"
 
-#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include <cstring>
 #include <vector>
 
 #include <boost/asio/co_spawn.hpp>
@@ -19,12 +15,11 @@
 #include <lxdcore/error.hpp>
 
 #include "http/acceptor.hpp"
+#include "http/unix_socket.hpp"
 
 namespace lxdcore::daemon {
 
 namespace {
-
-constexpr int kBacklog = 1024;
 
 gid_t group_id(const std::string& group) {
     if (group.empty()) return 0;
@@ -46,31 +41,8 @@ std::string user_name(uid_t uid) {
     return found->pw_name;
 }
 
-/// Bound inside a directory that only we can enter, so mode and owner are final before anybody can connect.
 int bind_socket(const UnixSocketOptions& options) {
-    const auto gid = group_id(options.group);
-    std::string room = (options.path.parent_path() / ".socket-XXXXXX").string();
-    if (::mkdtemp(room.data()) == nullptr) throw_errno("create directory for the socket"); // mode 0700
-    const std::string name = room + "/s";
-    const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    // the directory by descriptor, because sun_path is short
-    const int dir = ::open(room.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
-    const auto short_name = fmt::format("/proc/self/fd/{}/s", dir);
-    std::memcpy(address.sun_path, short_name.c_str(), short_name.size() + 1);
-    const mode_t mode = options.group.empty() ? 0600 : 0660;
-    const bool good =
-        fd >= 0 && dir >= 0 && ::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
-        ::chmod(name.c_str(), mode) == 0 && (options.group.empty() || ::chown(name.c_str(), 0, gid) == 0) &&
-        ::listen(fd, kBacklog) == 0 && ::rename(name.c_str(), options.path.c_str()) == 0;
-    const int err = errno;
-    if (dir >= 0) ::close(dir);
-    if (!good) ::unlink(name.c_str());
-    ::rmdir(room.c_str());
-    if (good) return fd;
-    if (fd >= 0) ::close(fd);
-    throw_errno("listen on " + options.path.string(), err);
+    return bind_unix_socket(options.path, options.group.empty() ? 0600 : 0660, group_id(options.group));
 }
 
 class UnixListener final : public Listener {
@@ -98,7 +70,7 @@ public:
             });
     }
     ~UnixListener() override {
-        if (!path_.empty()) ::unlink(path_.c_str());
+        if (!path_.empty()) remove_unix_socket(path_);
     }
 
 private:

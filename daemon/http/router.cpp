@@ -73,7 +73,7 @@ void Router::add_cheap(Method method, std::string pattern, Permission permission
 }
 
 void Router::insert(Route route) {
-    if (route.permission < Permission::Anybody || route.permission > Permission::Internal)
+    if (route.permission < Permission::Anybody || route.permission > Permission::Guest)
         throw std::logic_error{"route without permission: " + route.pattern};
     auto* node = root_.get();
     for (const auto part : split_path(route.pattern)) {

@@ -26,6 +26,7 @@ enum class Permission {
     Project,     ///< trusted, and a restricted certificate must list the request's project
     Admin,       ///< unix socket or an unrestricted certificate
     Internal,    ///< unix socket only
+    Guest,       ///< root of a guest, on the guest API's socket only
 };
 
 /// Runs on a worker and may block; a JSON body has been read.

@@ -118,7 +118,7 @@ Awaitable<bool> serve_one(HttpServer& server, Connection& connection, const Peer
     }
     const Busy busy{server.busy};
     SessionExchange exchange{request, server, connection};
-    auto response = co_await answer_or_error(server, exchange);
+    auto response = co_await (server.answer != nullptr ? server.answer : answer_or_error)(server, exchange);
     if (response.upgraded) {
         gently = false;
         co_return false;

@@ -17,6 +17,8 @@ struct HttpServer {
     const Router& router;
     Limits limits;
     std::atomic<int> busy{0}; ///< requests being answered
+    /// Who may ask, what is answered and how errors look; empty: the REST API.
+    Awaitable<Response> (*answer)(HttpServer& server, Exchange& exchange) = nullptr;
 };
 
 /// Serves one connection until it ends: keep-alive, one request after the other. @p slot is held meanwhile.

@@ -122,6 +122,7 @@ const std::filesystem::path& Core::state_dir() const noexcept { return impl_->st
 InstanceService& Core::instances() noexcept { return *impl_->instances; }
 InstanceMetadataService& Core::instance_metadata() noexcept { return *impl_->instances; }
 MetricsService& Core::metrics() noexcept { return *impl_->instances; }
+GuestApi& Core::guest_api() noexcept { return *impl_->instances; }
 ImageService& Core::images() noexcept { return *impl_->images; }
 ProfileService& Core::profiles() noexcept { return *impl_->profiles; }
 NetworkService& Core::networks() noexcept { return *impl_->network; }

@@ -6,6 +6,7 @@
 #include <lxdcore/event.hpp>
 #include <lxdcore/log.hpp>
 #include <lxdcore/operation.hpp>
+#include <lxdcore/service/guest_api.hpp>
 #include <lxdcore/service/instance_metadata_service.hpp>
 #include <lxdcore/service/instance_service.hpp>
 #include <lxdcore/service/metrics_service.hpp>
@@ -39,7 +40,7 @@ struct Services {
     const Logger& log;
 };
 
-class InstanceManager : public InstanceService, public InstanceMetadataService, public MetricsService {
+class InstanceManager : public InstanceService, public InstanceMetadataService, public MetricsService, public GuestApi {
 public:
     /// Finishes or undoes interrupted changes, then adopts running containers.
     virtual void start() = 0;

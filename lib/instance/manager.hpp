@@ -17,6 +17,7 @@
 #include "instance/claims.hpp"
 #include "instance/cpu_balancer.hpp"
 #include "instance/guest.hpp"
+#include "instance/guest_events.hpp"
 #include "instance/instance_manager.hpp"
 #include "instance/limits.hpp"
 #include "instance/metrics.hpp"
@@ -94,6 +95,16 @@ public:
     std::string metrics(const std::vector<std::string>& projects) override;
 
     OperationPtr change_all_states(const std::string& project, const api::InstanceStatePut& request) override;
+    std::optional<Caller> find(const Process& process) const override;
+    void check(const Caller& caller) const override;
+    api::StringMap config(const Caller& caller) const override;
+    std::string config(const Caller& caller, const std::string& key) const override;
+    api::Devices devices(const Caller& caller) const override;
+    std::string meta_data(const Caller& caller) const override;
+    void check_images(const Caller& caller) const override;
+    std::unique_ptr<EventSubscription> subscribe(const Caller& caller, std::set<std::string> types,
+                                                 std::function<void(const Event&)> receive) override;
+
     void start_wanted() override;
     bool settled() const override { return settled_; }
     void stop_all(std::chrono::seconds patience) override;
@@ -199,6 +210,10 @@ private:
     using DiskNames = std::map<std::string, std::string>; ///< "8:0" to "sda"
     void measure_running(const Loaded& instance, const Running& running, const DiskNames& disks, MetricSet& out) const;
 
+    // --- the guest's view ---
+    Loaded seen_by(const Caller& caller) const;
+    void update_guest_api(const Loaded& before, const Loaded& after, const Running& running);
+
     void lifecycle(const InstanceRef& ref, const std::string& action) const;
     /// Queues work that must not outlive this object.
     void post(std::function<void()> work);
@@ -227,9 +242,13 @@ private:
     mutable std::mutex metadata_mutex_; ///< metadata.yaml between reading and writing
     std::atomic<bool> host_shutdown_ = false, settled_ = false;
     Locked<std::shared_ptr<BootSequence>> boot_;
+    GuestEvents guest_events_;
 };
 
 std::string instance_url(const InstanceRef& ref);
+bool offers_guest_api(const Loaded& instance); ///< security.devlxd
+/// Whether cloud-init should run again, which a new volatile.cloud-init.instance-id tells it.
+bool cloud_init_differs(const Loaded& before, const Loaded& after);
 OperationOptions operation_options(int type, const InstanceRef& ref, bool with_containers = true);
 /// volatile.<device>.* without the prefix, and back.
 device::Volatile device_volatile(const api::StringMap& config, const std::string& device);

@@ -29,6 +29,7 @@ bool may_run(const std::string& sockets, const std::string& lxc_path, const std:
 } // namespace
 
 void Manager::start() {
+    s_.state_dir.make_dir("devlxd", 0755);
     repair();
     adopt();
 }

@@ -127,6 +127,7 @@ void Manager::apply_change(const Loaded& before, Loaded after, bool user_request
     const auto map = next_idmap(after);
     after.row.config["volatile.idmap.next"] = map.json();
     after.row.config["volatile.idmap.base"] = idmap_base(after, map);
+    if (cloud_init_differs(before, after)) after.row.config["volatile.cloud-init.instance-id"] = text::uuid4();
     const auto limits = [](const api::StringMap& config) {
         return std::vector<api::StringMap::value_type>{config.lower_bound("limits."), config.lower_bound("limits/")};
     };
@@ -142,6 +143,7 @@ void Manager::apply_change(const Loaded& before, Loaded after, bool user_request
     }
     s_.global.write([&](db::Transaction& tx) { repo_.update(tx, after.row); });
     undo.commit();
+    if (running) update_guest_api(before, after, *running);
     const auto size = [](const Loaded& instance) {
         for (const auto& [name, device] : instance.devices)
             if (const auto path = device.find("path"); path != device.end() && path->second == "/")
@@ -181,6 +183,7 @@ void Manager::run_rename(const InstanceRef& ref, const std::string& to) {
         // a first start that is still to come needs its own templates
         if (instance.value("volatile.apply_template").empty())
             repo_.set_config(tx, instance.row.id, {{"volatile.apply_template", "rename"}});
+        repo_.set_config(tx, instance.row.id, {{"volatile.cloud-init.instance-id", text::uuid4()}});
     });
     undo.commit();
     forget_directories(target_ref);

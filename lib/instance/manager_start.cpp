@@ -167,6 +167,7 @@ void Manager::write_lxc_config(StartWork& work) {
     in.architecture = architecture_name(work.instance.row.architecture);
     in.rootfs = work.rootfs;
     in.log_dir = logs.path();
+    if (offers_guest_api(work.instance)) in.devlxd = s_.state_dir.make_dir("devlxd", 0755).path();
     in.cgroup_payload = cgroup_name(ref);
     in.cgroup_monitor = monitor_cgroup(ref);
     in.idmapped_root = work.idmapped;

@@ -189,6 +189,7 @@ void Manager::container_ended(const InstanceRef& ref, std::uint64_t generation) 
     balancer_.release(ref);
     guests_->forget(ref);
     steps.done("cgroups");
+    guest_events_.end(ref);
     const bool rebooting = !running->stop_requested && !host_shutdown_ && log_dir(ref).exists(reboot_mark);
     try {
         const auto instance = load(ref);

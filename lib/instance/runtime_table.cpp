@@ -89,6 +89,7 @@ Running RuntimeTable::add(const InstanceRef& ref, int init_pid, IdMap idmap, std
     // The pidfds pin the processes: the same parent now means that neither number was reused meanwhile.
     if (parent_of(init_pid) != running.monitor_pid) throw Error{ErrorCode::NotFound, "the monitor has ended"};
     running.init_pid = init_pid;
+    running.pid_namespace = pid_namespaces(init_pid, running.init_pidfd->get()).front();
     running.idmap = std::move(idmap);
     running.cgroup = std::move(cgroup);
 
@@ -116,6 +117,13 @@ std::optional<Running> RuntimeTable::find(const InstanceRef& ref) const {
     const auto it = impl_->entries.find(ref);
     if (it == impl_->entries.end()) return std::nullopt;
     return it->second.running;
+}
+
+std::optional<std::pair<InstanceRef, Running>> RuntimeTable::in_namespace(const NamespaceId& id) const {
+    const std::scoped_lock lock{impl_->mutex};
+    for (const auto& [ref, entry] : impl_->entries)
+        if (entry.running.pid_namespace == id) return std::pair{ref, entry.running};
+    return std::nullopt;
 }
 
 api::Status RuntimeTable::status(const InstanceRef& ref) const {

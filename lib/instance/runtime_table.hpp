@@ -12,6 +12,7 @@
 #include <lxdcore/service/instance_service.hpp>
 
 #include "system/idmap.hpp"
+#include "system/pid_namespace.hpp"
 #include "util/reactor.hpp"
 #include "util/unique_fd.hpp"
 
@@ -22,6 +23,7 @@ struct Running {
     std::uint64_t generation = 0;
     int init_pid = -1, monitor_pid = -1;
     std::shared_ptr<UniqueFd> init_pidfd, monitor_pidfd;
+    NamespaceId pid_namespace; ///< init's
     IdMap idmap;
     std::string cgroup;
     bool frozen = false;
@@ -46,6 +48,8 @@ public:
     Running add(const InstanceRef& ref, int init_pid, IdMap idmap, std::string cgroup);
     void erase(const InstanceRef& ref, std::uint64_t generation);
     std::optional<Running> find(const InstanceRef& ref) const;
+    /// The container whose init is in pid namespace @p id.
+    std::optional<std::pair<InstanceRef, Running>> in_namespace(const NamespaceId& id) const;
     api::Status status(const InstanceRef& ref) const;
     std::vector<InstanceRef> all() const;
     void set_frozen(const InstanceRef& ref, bool frozen);

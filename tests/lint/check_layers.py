@@ -29,7 +29,7 @@ THIRD_PARTY = {
     "lxc": ["lib/instance/lxc/", "lib/helper/", "tests/"],
     "cpprest": ["lib/client/"],
     "pplx": ["lib/client/"],
-    "boost": ["daemon/http/", "daemon/routes/", "daemon/admin/", "lib/client/", "tests/"],
+    "boost": ["daemon/http/", "daemon/devlxd/", "daemon/routes/", "daemon/admin/", "lib/client/", "tests/"],
     "yaml-cpp": ["lib/util/yaml", "lib/api/yaml"],
     "openssl": ["lib/util/tls", "lib/util/hash", "lib/util/secure_text", "lib/util/x509", "daemon/", "tests/"],
     "SQLiteCpp": ["lib/db/sqlite/"],
@@ -50,6 +50,7 @@ THIRD_PARTY = {
 OPENERS = {
     "lib/util/dir.cpp": "the library of confined paths itself",
     "lib/storage/file_copy.cpp": "single names below held descriptors, O_NOFOLLOW",
+    "lib/system/pid_namespace.cpp": "a magic link of a process held by pidfd, below a held descriptor",
     "lib/storage/idmap_probe.cpp": "/proc of its own child",
     # The helper has its own, as small as can be: it links nothing but libc.
     "lib/helper/exec_child.cpp": "cwd by openat2 in the guest's root; /proc/self and cgroup files",
@@ -62,7 +63,7 @@ OPENERS = {
     "lib/helper/verb_mount.cpp": "its own root, /proc/self/fd, namespaces of a process held by pidfd",
     "lib/helper/verb_unpack.cpp": "/proc of its own child",
     "lib/helper/tree_writer.cpp": "openat2 below the tree that it unpacks into",
-    "daemon/http/listener_unix.cpp": "its socket, made in a private directory and renamed",
+    "daemon/http/unix_socket.cpp": "its socket, made in a private directory and renamed",
     "daemon/http/spool.cpp": "O_TMPFILE in a private directory",
     "daemon/admin/api_client.cpp": "the daemon's socket",
     "daemon/admin/init_auto.cpp": "/sys/class/net",

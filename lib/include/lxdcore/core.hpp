@@ -7,6 +7,7 @@
 #include <lxdcore/event.hpp>
 #include <lxdcore/log.hpp>
 #include <lxdcore/operation.hpp>
+#include <lxdcore/service/guest_api.hpp>
 #include <lxdcore/service/image_service.hpp>
 #include <lxdcore/service/instance_metadata_service.hpp>
 #include <lxdcore/service/instance_service.hpp>
@@ -47,6 +48,7 @@ public:
     InstanceService& instances() noexcept;
     InstanceMetadataService& instance_metadata() noexcept;
     MetricsService& metrics() noexcept;
+    GuestApi& guest_api() noexcept;
     ImageService& images() noexcept;
     ProfileService& profiles() noexcept;
     NetworkService& networks() noexcept;

@@ -57,6 +57,8 @@ void mounts(Emitter& out, const LxcConfigInput& in) {
         out.pair("lxc.mount.entry", fmt::format("{} {} none bind,create=file,optional 0 0", path, path + 1));
     for (const char* path : kTrees)
         out.pair("lxc.mount.entry", fmt::format("{} {} none rbind,create=dir,optional 0 0", path, path + 1));
+    if (!in.devlxd.empty())
+        out.pair("lxc.mount.entry", fmt::format("{} dev/lxd none bind,create=dir 0 0", fstab_escape(in.devlxd)));
     if (!nesting) return;
     // Hidden full copies: without them the kernel refuses new proc and sysfs mounts in nested user namespaces.
     out.pair("lxc.mount.entry", "proc dev/.lxc/proc proc create=dir,optional 0 0");

@@ -18,6 +18,7 @@ struct LxcConfigInput {
     std::string architecture = "x86_64";
     std::string rootfs;  ///< absolute path
     std::string log_dir; ///< $LXD_DIR/logs/<name>
+    std::string devlxd;  ///< directory that becomes /dev/lxd; "": none
     std::string seccomp_file;
     std::string cgroup_payload, cgroup_monitor;
     bool idmapped_root = false;

@@ -5,11 +5,13 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <map>
 #include <thread>
 
 #include <nlohmann/json.hpp>
 
+#include <lxdcore/service/guest_api.hpp>
 #include <lxdcore/service/image_service.hpp>
 #include <lxdcore/service/instance_metadata_service.hpp>
 #include <lxdcore/service/instance_service.hpp>
@@ -23,6 +25,32 @@
 namespace lxdcore::test {
 
 [[noreturn]] inline void not_here() { throw Error{ErrorCode::NotFound, "Instance not found"}; }
+
+/// Every process is root of "c1", or whatever `caller` says.
+class FakeGuests final : public GuestApi {
+public:
+    std::optional<Caller> caller = Caller{{"default", "c1"}, 1, true};
+    bool enabled = true;
+    std::function<void(const Event&)> receive;
+
+    std::optional<Caller> find(const Process&) const override { return caller; }
+    void check(const Caller&) const override {
+        if (!enabled) throw Error{ErrorCode::Forbidden, "not authorized"};
+    }
+    api::StringMap config(const Caller&) const override { return {{"user.k", "v"}}; }
+    std::string config(const Caller&, const std::string& key) const override {
+        if (key != "user.k") throw Error{ErrorCode::NotFound, "not found"};
+        return "v";
+    }
+    api::Devices devices(const Caller&) const override { return {{"eth0", {{"type", "nic"}}}}; }
+    std::string meta_data(const Caller&) const override { return "#cloud-config\n"; }
+    void check_images(const Caller&) const override { throw Error{ErrorCode::Forbidden, "not authorized"}; }
+    std::unique_ptr<EventSubscription> subscribe(const Caller&, std::set<std::string>,
+                                                 std::function<void(const Event&)> function) override {
+        receive = std::move(function);
+        return std::make_unique<EventSubscription>();
+    }
+};
 
 /// One instance, "c1", whose files are one file.
 class FakeInstances final : public InstanceService {

@@ -40,6 +40,7 @@ struct TestDaemon {
     std::unique_ptr<EventService> events = make_event_service();
     Logger log;
     std::unique_ptr<OperationService> operations = make_operation_service(*events, pool, reactor, log);
+    FakeGuests guests;
     FakeInstances instances;
     FakeImages images;
     FakeProfiles profiles;

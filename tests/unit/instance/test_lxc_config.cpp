@@ -17,6 +17,7 @@ LxcConfigInput unprivileged() {
     in.host_name = "c1";
     in.rootfs = "/var/lib/lxd/storage-pools/default/containers/c1/rootfs";
     in.log_dir = "/var/lib/lxd/logs/c1";
+    in.devlxd = "/var/lib/lxd/devlxd";
     in.seccomp_file = "/var/lib/lxd/security/seccomp/c1";
     in.cgroup_payload = "lxc.payload.c1";
     in.cgroup_monitor = "lxc.monitor.c1";
