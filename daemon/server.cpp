@@ -10,9 +10,8 @@ Server::Server(Services services, Options options, Logger log)
            .state_dir = std::move(options.state_dir),
            .log = std::move(log),
            .stop = std::move(options.stop)},
-      http_{.app = app_, .router = router_, .limits = options.limits}, metrics_http_{.app = app_,
-                                                                                     .router = metrics_router_,
-                                                                                     .limits = options.limits}, guests_{app_, options.limits} {
+      http_{.app = app_, .router = router_, .limits = options.limits},
+      metrics_http_{.app = app_, .router = metrics_router_, .limits = options.limits}, guests_{app_, options.limits} {
     add_all_routes(router_);
     add_metrics_routes(metrics_router_);
     follow_settings();

@@ -37,11 +37,14 @@ const std::vector<std::string>& ServerService::api_extensions() {
         "resources",                         // /1.0/resources
         "kernel_limits",                     // limits.kernel.*
         "console",                           // console and its log
+        "restrict_devlxd",                   // security.devlxd
+        "devlxd_events",                     // events for guests
         "network_dhcp_gateway",              // ipv4.dhcp.gateway
         "file_get_symlink",                  // GET of a link
         "network_leases",                    // leases
         "operation_description",             // description of operations
         "event_lifecycle",                   // lifecycle events
+        "devlxd_images",                     // security.devlxd.images
         "network_state",                     // state of networks
         "container_protection_delete",       // security.protection.delete
         "network_hwaddr",                    // bridge.hwaddr
