@@ -40,8 +40,8 @@ TemplateContext template_context(const Loaded& instance, const std::string& trig
         out.values[prefix + "name"] = instance.row.name;
         out.values[prefix + "type"] = "container";
         out.values[prefix + "architecture"] = architecture_name(instance.row.architecture);
-        out.values[prefix + "privileged"] = instance.privileged() ? "True" : "False";
-        out.values[prefix + "ephemeral"] = instance.row.ephemeral ? "True" : "False";
+        out.values[prefix + "privileged"] = instance.privileged() ? "true" : "false";
+        out.values[prefix + "ephemeral"] = instance.row.ephemeral ? "true" : "false";
     }
     out.values["trigger"] = trigger;
     for (const auto& [key, value] : instance.config)

@@ -60,8 +60,16 @@ std::vector<Token> tokenize(std::string_view source) {
     return out;
 }
 
-bool truthy(const std::string& value) { return !value.empty() && value != "0" && value != "False" && value != "false"; }
-std::string boolean(bool value) { return value ? "True" : ""; }
+/// What an expression gives. A text is true unless it is empty, "false" and "0" too: as with pongo2.
+struct Value {
+    std::string text;
+    bool truth = false;
+};
+Value text_value(std::string text) {
+    const bool truth = !text.empty();
+    return {std::move(text), truth};
+}
+Value boolean(bool value) { return {value ? "True" : "False", value}; }
 
 std::vector<std::string> split_at(std::string_view value, std::string_view cut) {
     std::vector<std::string> out;
@@ -73,7 +81,8 @@ std::vector<std::string> split_at(std::string_view value, std::string_view cut) 
     }
 }
 
-std::string apply_filter(const std::string& name, std::string value, const std::optional<std::string>& argument) {
+std::string apply_filter(const std::string& name, Value input, const std::optional<std::string>& argument) {
+    auto& value = input.text;
     const auto need = [&]() -> const std::string& {
         if (!argument) fail("filter " + name + " needs an argument");
         return *argument;
@@ -87,7 +96,7 @@ std::string apply_filter(const std::string& name, std::string value, const std::
     if (name == "upper") return transform(std::toupper);
     if (name == "trim") return text::trim(value);
     if (name == "safe") return value;
-    if (name == "default") return truthy(value) ? value : need();
+    if (name == "default") return input.truth ? value : need();
     if (name == "length") return std::to_string(value.size());
     if (name == "cut") return need().empty() ? value : text::join(split_at(value, need()), "");
     if (name == "capfirst") {
@@ -103,7 +112,7 @@ public:
     Expression(std::string_view source, const TemplateContext& context)
         : tokens_{tokenize(source)}, context_{context} {}
 
-    std::string run() {
+    Value run() {
         auto value = either();
         if (peek().kind != Token::End) fail("unexpected " + text::quote(peek().text));
         return value;
@@ -119,48 +128,48 @@ private:
     void expect(std::string_view symbol) {
         if (!accept(symbol)) fail("expected " + text::quote(symbol));
     }
-    std::string either() {
+    Value either() {
         auto left = both();
         while (accept("or") || accept("||")) {
             const auto right = both();
-            if (!truthy(left)) left = right;
+            left = boolean(left.truth || right.truth);
         }
         return left;
     }
-    std::string both() {
+    Value both() {
         auto left = negation();
         while (accept("and") || accept("&&")) {
             const auto right = negation();
-            if (truthy(left)) left = right;
+            left = boolean(left.truth && right.truth);
         }
         return left;
     }
-    std::string negation() {
+    Value negation() {
         if (++depth_ > kMaxNesting) fail("expression nested too deeply");
         const bool negate = accept("not") || accept("!");
-        auto value = negate ? boolean(!truthy(negation())) : comparison();
+        auto value = negate ? boolean(!negation().truth) : comparison();
         --depth_;
         return value;
     }
-    std::string comparison() {
+    Value comparison() {
         auto left = filtered();
-        if (accept("==")) return boolean(left == filtered());
-        if (accept("!=")) return boolean(left != filtered());
-        if (accept("in")) return boolean(filtered().find(left) != std::string::npos);
+        if (accept("==")) return boolean(left.text == filtered().text);
+        if (accept("!=")) return boolean(left.text != filtered().text);
+        if (accept("in")) return boolean(filtered().text.find(left.text) != std::string::npos);
         return left;
     }
-    std::string filtered() {
+    Value filtered() {
         auto value = primary();
         while (accept("|")) {
             if (peek().kind != Token::Name) fail("filter expected");
             const auto name = tokens_[at_++].text;
             std::optional<std::string> argument;
-            if (accept(":")) argument = primary();
-            value = apply_filter(name, std::move(value), argument);
+            if (accept(":")) argument = primary().text;
+            value = text_value(apply_filter(name, std::move(value), argument));
         }
         return value;
     }
-    std::string primary() {
+    Value primary() {
         if (accept("(")) {
             if (++depth_ > kMaxNesting) fail("expression nested too deeply");
             auto value = either();
@@ -169,22 +178,22 @@ private:
             return value;
         }
         const auto token = peek();
-        if (token.kind == Token::Text) return ++at_, token.text;
+        if (token.kind == Token::Text) return ++at_, text_value(token.text);
         if (token.kind != Token::Name) fail("value expected");
         ++at_;
-        if (accept("(")) return call(token.text);
-        if (token.text == "true" || token.text == "True") return "True";
-        if (token.text == "false" || token.text == "False") return "";
+        if (accept("(")) return text_value(call(token.text));
+        if (token.text == "true" || token.text == "True") return boolean(true);
+        if (token.text == "false" || token.text == "False") return boolean(false);
         if (std::all_of(token.text.begin(), token.text.end(), [](unsigned char c) { return std::isdigit(c) != 0; }))
-            return token.text;
+            return {token.text, token.text.find_first_not_of('0') != std::string::npos};
         const auto it = context_.values.find(token.text);
-        return it == context_.values.end() ? std::string{} : it->second;
+        return it == context_.values.end() ? Value{} : text_value(it->second);
     }
     std::string call(const std::string& name) {
         if (name != "config_get") fail("unknown function " + name);
-        const auto key = either();
+        const auto key = either().text;
         std::string fallback;
-        if (accept(",")) fallback = either();
+        if (accept(",")) fallback = either().text;
         expect(")");
         const auto it = context_.config.find(key);
         return it == context_.config.end() ? fallback : it->second;
@@ -228,7 +237,7 @@ private:
         rest_.remove_prefix(close + 2);
         if (body.starts_with('-')) body.remove_prefix(1);
         if (body.ends_with('-')) body.remove_suffix(1);
-        if (kind == '{' && active()) emit(Expression{body, context_}.run());
+        if (kind == '{' && active()) emit(Expression{body, context_}.run().text);
         if (kind == '%') tag(text::trim(body));
     }
     void emit(std::string_view text) {
@@ -236,7 +245,7 @@ private:
         if (out_.size() + text.size() > kMaxOutput) fail("output too large");
         out_ += text;
     }
-    bool test(std::string_view condition) { return truthy(Expression{condition, context_}.run()); }
+    bool test(std::string_view condition) { return Expression{condition, context_}.run().truth; }
     void tag(const std::string& body) {
         const auto blank = body.find_first_of(" \t\n");
         const auto name = body.substr(0, blank);

@@ -164,9 +164,9 @@ def test_a_missing_metadata_file_and_folder_are_empty(api, daemon, container):
 def test_values_properties_and_config_are_filled_in(api, container):
     api.run("PATCH", f"/1.0/instances/{container}", {"config": {"user.greeting": "hello"}})
     set_template(api, container, "/etc/deep/er/made", b"{{ trigger }} {{ path }} {{ properties.p }} {{ config_get('user.greeting', '') }} "
-                 b"{% if container.privileged %}no{% else %}yes{% endif %}", properties={"p": "q"})
+                 b"{{ container.privileged }} {{ 1 == 2 }}{% if container.privileged %} text{% endif %}", properties={"p": "q"})
     state(api, container, "start")
-    assert file_text(api, container, "/etc/deep/er/made") == "start /etc/deep/er/made q hello yes"
+    assert file_text(api, container, "/etc/deep/er/made") == "start /etc/deep/er/made q hello false False text"
 
 
 def test_create_only_leaves_what_is_there(api, container):

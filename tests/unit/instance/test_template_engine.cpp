@@ -11,7 +11,7 @@ using namespace lxdcore::instance;
 namespace {
 
 const TemplateContext kContext{
-    .values = {{"container.name", "c1"}, {"instance.privileged", "False"}, {"trigger", "create"}},
+    .values = {{"container.name", "c1"}, {"instance.privileged", "false"}, {"zero", "0"}, {"trigger", "create"}},
     .config = {{"user.network_mode", "dhcp"}, {"user.evil", "{% include \"/etc/passwd\" %}"}}};
 
 std::string render(const char* source) { return render_template(source, kContext); }
@@ -29,12 +29,22 @@ TEST_CASE("values, defaults and filters are filled in") {
 }
 
 TEST_CASE("conditions choose one branch") {
-    const char* source = "{% if config_get(\"user.network_mode\", \"\") == \"link-local\" %}manual"
-                         "{% elif trigger == 'create' and not instance.privileged %}auto{% else %}dhcp{% endif %}";
+    const char* source =
+        "{% if config_get(\"user.network_mode\", \"\") == \"link-local\" %}manual"
+        "{% elif trigger == 'create' and instance.privileged == 'false' %}auto{% else %}dhcp{% endif %}";
     CHECK(render(source) == "auto");
     CHECK(render("{% if not (nothing or trigger) %}a{% else %}b{% endif %}") == "b");
     CHECK(render("{% if nothing %}{% if trigger %}a{% endif %}{% else %}b{% endif %}") == "b");
     CHECK(render("{% if 'a' in container.name %}x{% endif %}{% if \"c\" in container.name %}y{% endif %}") == "y");
+}
+
+TEST_CASE("texts are true unless they are empty, and comparisons have a text") {
+    CHECK(render("{% if zero %}a{% endif %}{% if instance.privileged %}b{% endif %}{% if nothing %}c{% endif %}") ==
+          "ab");
+    CHECK(render("{% if 0 %}a{% else %}b{% endif %}{% if '0' %}c{% endif %}{% if 10 %}d{% endif %}") == "bcd");
+    CHECK(render("{{ zero|default:'d' }} {{ 1 == 1 }} {{ 'a' == 'b' }} {{ instance.privileged }}") ==
+          "0 True False false");
+    CHECK(render("{% if false or not true %}a{% endif %}{% if true and not nothing %}b{% endif %}") == "b");
 }
 
 TEST_CASE("nothing outside of the given values can be reached (R4)") {
