@@ -27,6 +27,7 @@ public:
     api::NetworkState state(const std::string&, const std::string&) const override { return {}; }
     void start() override {}
     void stop() noexcept override {}
+    void stop_all() override {}
     std::string bridge_of(const std::string&, const std::string& name) const override { return name; }
     unsigned mtu_of(const std::string&, const std::string&) const override { return 1400; }
     bool is_managed(const std::string&, const std::string& name) const override { return name == "br0"; }
