@@ -13,7 +13,7 @@ import time
 import pytest
 import yaml
 
-from daemons import BUILD, Daemon, run, wait_until
+from daemons import BUILD, Daemon, cached_busybox, run, wait_until
 from test_r35_r44_data import dnsmasq_of, on_disk, rules_of
 from test_r47_r58_availability import init_of
 
@@ -397,6 +397,33 @@ def test_preseed_sets_everything_up_and_dump_gives_it_back(fresh_daemon):
     assert [p["name"] for p in dump["projects"]] == ["default"]
     feed(daemon, dump)  # what was dumped can be fed again and changes nothing
     assert yaml.safe_load(daemon.admin("init", "--dump").stdout) == dump
+
+
+@pytest.mark.parametrize("how", [["--auto"], ["--minimal"], ["--auto", "--network-address", "127.0.0.1", "--network-port", "18931",
+                                                              "--trust-password", "sesame"]])
+def test_init_without_questions_makes_a_daemon_that_launches(fresh_daemon, how):
+    daemon = fresh_daemon
+    before = set(os.listdir("/sys/class/net"))
+    daemon.admin("init", *how)
+    dump = yaml.safe_load(daemon.admin("init", "--dump").stdout)
+    (bridge,) = [n for n in dump["networks"] if n["name"].startswith("lxdbr")]
+    try:
+        assert bridge["name"] not in before and os.path.exists(f"/sys/class/net/{bridge['name']}/bridge")
+        assert [(p["name"], p["driver"]) for p in dump["storage_pools"]] == [("default", "dir")]
+        devices = dump["profiles"][0]["devices"]
+        assert devices["root"] == {"type": "disk", "path": "/", "pool": "default"}
+        assert devices["eth0"] == {"type": "nic", "name": "eth0", "network": bridge["name"]}
+        assert ("core.https_address" in dump["config"]) == ("--network-address" in how)
+        daemon.lxc("image", "import", cached_busybox(), "--alias", "bb")
+        daemon.lxc("launch", "bb", "init-auto")
+        assert daemon.lxc("exec", "init-auto", "--", "echo", "in").stdout == "in\n"
+        again = daemon.admin("init", *how)  # nothing is left to do
+        assert again.returncode == 0 and yaml.safe_load(daemon.admin("init", "--dump").stdout) == dump
+        daemon.lxc("delete", "-f", "init-auto")
+    finally:
+        daemon.lxc("delete", "-f", "init-auto", check=False)
+        daemon.lxc("profile", "device", "remove", "default", "eth0", check=False)
+        daemon.lxc("network", "delete", bridge["name"], check=False)
 
 
 @pytest.mark.parametrize("document,text", [
