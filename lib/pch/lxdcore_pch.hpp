@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Precompiled: what most files of the library and of the daemon include anyway. Every file still names its own includes.
+// Precompiled: what most files of the library and of the daemon include anyway. Every file still names its own
+// includes.
 #include <algorithm>
 #include <array>
 #include <atomic>
