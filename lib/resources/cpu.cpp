@@ -8,7 +8,6 @@
 #include <nlohmann/json.hpp>
 
 #include "resources/resources.hpp"
-#include "resources/sysfs.hpp"
 #include "util/text.hpp"
 
 namespace lxdcore::resources {
@@ -16,6 +15,8 @@ namespace lxdcore::resources {
 namespace {
 
 using Json = nlohmann::json;
+const std::string kCpus = "sys/devices/system/cpu";
+constexpr std::size_t kMaxCpuInfo = 16 << 20;
 
 /// "0-2,5" as a set.
 std::set<std::int64_t> parse_set(const std::string& text) {
@@ -37,23 +38,23 @@ std::int64_t size_of(const std::string& text) {
     return text.back() == 'K' ? number << 10 : text.back() == 'M' ? number << 20 : number;
 }
 
-Json caches(const std::string& cpu) {
+Json caches(const Sysfs& files, const std::string& cpu) {
     auto list = Json::array();
-    for (const auto& name : Sysfs::list(cpu + "/cache")) {
+    for (const auto& name : files.list(cpu + "/cache")) {
         if (!name.starts_with("index")) continue;
         const auto cache = cpu + "/cache/" + name;
-        list.push_back({{"level", Sysfs::number(cache + "/level")},
-                        {"type", Sysfs::text(cache + "/type")},
-                        {"size", size_of(Sysfs::text(cache + "/size"))}});
+        list.push_back({{"level", files.number(cache + "/level")},
+                        {"type", files.text(cache + "/type")},
+                        {"size", size_of(files.text(cache + "/size"))}});
     }
     return list;
 }
 
 /// Model and vendor by thread, from /proc/cpuinfo.
-std::map<std::int64_t, std::pair<std::string, std::string>> names() {
+std::map<std::int64_t, std::pair<std::string, std::string>> names(const Sysfs& files) {
     std::map<std::int64_t, std::pair<std::string, std::string>> found;
     std::int64_t current = 0;
-    for (const auto& line : text::split(Sysfs::text("proc/cpuinfo"), '\n')) {
+    for (const auto& line : text::split(files.text("proc/cpuinfo", kMaxCpuInfo), '\n')) {
         const auto colon = line.find(':');
         if (colon == std::string::npos) continue;
         const auto key = text::trim(line.substr(0, colon));
@@ -65,8 +66,8 @@ std::map<std::int64_t, std::pair<std::string, std::string>> names() {
     return found;
 }
 
-std::int64_t node_of(const std::string& cpu) {
-    for (const auto& name : Sysfs::list(cpu))
+std::int64_t node_of(const Sysfs& files, const std::string& cpu) {
+    for (const auto& name : files.list(cpu))
         if (name.starts_with("node"))
             if (const auto node = text::parse_int(name.substr(4))) return *node;
     return 0;
@@ -74,55 +75,86 @@ std::int64_t node_of(const std::string& cpu) {
 
 struct Socket {
     Json json;
-    std::map<std::pair<std::int64_t, std::int64_t>, Json> cores; ///< by die and core
+    std::vector<std::pair<std::pair<std::int64_t, std::int64_t>, Json>> cores; ///< by core and die, as found
+
+    Json& core(std::int64_t id, std::int64_t die) {
+        for (auto& [place, core] : cores)
+            if (place == std::pair{id, die}) return core;
+        return cores.emplace_back(std::pair{id, die}, Json{}).second;
+    }
 };
 
-void add_thread(std::map<std::int64_t, Socket>& sockets, std::int64_t id, bool online, bool isolated,
-                const std::pair<std::string, std::string>& name) {
-    const auto cpu = "sys/devices/system/cpu/cpu" + std::to_string(id);
+struct Thread {
+    std::int64_t id;
+    bool isolated;
+    std::pair<std::string, std::string> name; ///< model and vendor
+};
+
+void add_thread(const Sysfs& files, std::map<std::int64_t, Socket>& sockets, const Thread& thread) {
+    const auto cpu = kCpus + "/cpu" + std::to_string(thread.id);
     const auto topology = cpu + "/topology/";
-    const auto socket_id = std::max<std::int64_t>(Sysfs::number(topology + "physical_package_id"), 0);
-    const auto core_id = Sysfs::number(topology + "core_id");
-    const auto die_id = std::max<std::int64_t>(Sysfs::number(topology + "die_id"), 0);
+    const auto socket_id = std::max<std::int64_t>(files.number(topology + "physical_package_id"), 0);
+    const auto core_id = files.number(topology + "core_id");
+    const auto die_id = std::max<std::int64_t>(files.number(topology + "die_id"), 0);
     auto& socket = sockets[socket_id];
     if (socket.json.is_null()) {
-        socket.json = {{"name", name.first}, {"vendor", name.second}, {"socket", socket_id}, {"cache", caches(cpu)}};
-        const auto low = Sysfs::number(cpu + "/cpufreq/cpuinfo_min_freq");
-        const auto high = Sysfs::number(cpu + "/cpufreq/cpuinfo_max_freq");
+        socket.json = {{"name", thread.name.first},
+                       {"vendor", thread.name.second},
+                       {"socket", socket_id},
+                       {"cache", caches(files, cpu)}};
+        const auto low = files.number(cpu + "/cpufreq/cpuinfo_min_freq");
+        const auto high = files.number(cpu + "/cpufreq/cpuinfo_max_freq");
         if (low > 0) socket.json["frequency_minimum"] = low / 1000;
         if (high > 0) socket.json["frequency_turbo"] = high / 1000;
     }
-    auto& core = socket.cores[{die_id, core_id}];
+    auto& core = socket.core(core_id, die_id);
     if (core.is_null()) {
         core = {{"core", core_id}, {"die", die_id}, {"threads", Json::array()}};
-        if (const auto now = Sysfs::number(cpu + "/cpufreq/scaling_cur_freq"); now > 0) core["frequency"] = now / 1000;
+        if (const auto now = files.number(cpu + "/cpufreq/scaling_cur_freq"); now > 0) core["frequency"] = now / 1000;
     }
-    core["threads"].push_back({{"id", id},
-                               {"numa_node", node_of(cpu)},
+    core["threads"].push_back({{"id", thread.id},
+                               {"numa_node", node_of(files, cpu)},
                                {"thread", core["threads"].size()},
-                               {"online", online},
-                               {"isolated", isolated}});
+                               {"online", files.number(cpu + "/online", 1) != 0}, // the first has no switch
+                               {"isolated", thread.isolated}});
+}
+
+/// The cores in their order, and the mean of their frequencies.
+Json finish(Socket socket) {
+    std::stable_sort(socket.cores.begin(), socket.cores.end(),
+                     [](const auto& a, const auto& b) { return a.first.first < b.first.first; });
+    std::int64_t sum = 0, known = 0;
+    socket.json["cores"] = Json::array();
+    for (auto& [place, core] : socket.cores) {
+        if (core.contains("frequency")) {
+            sum += core["frequency"].get<std::int64_t>();
+            ++known;
+        }
+        socket.json["cores"].push_back(std::move(core));
+    }
+    if (known > 0) socket.json["frequency"] = sum / known;
+    return std::move(socket.json);
 }
 
 } // namespace
 
-Json cpu() {
+Json cpu(const Host& host) {
     utsname kernel{};
     ::uname(&kernel);
-    const auto online = parse_set(Sysfs::text("sys/devices/system/cpu/online"));
-    const auto isolated = parse_set(Sysfs::text("sys/devices/system/cpu/isolated"));
-    const auto present = parse_set(Sysfs::text("sys/devices/system/cpu/present"));
-    auto all_names = names();
+    const auto& files = host.files;
+    const auto isolated = parse_set(files.text(kCpus + "/isolated"));
+    auto all_names = names(files);
     std::map<std::int64_t, Socket> sockets;
-    for (const auto id : present)
-        add_thread(sockets, id, online.contains(id), isolated.contains(id), all_names[id]);
-    Json result = {{"architecture", kernel.machine}, {"sockets", Json::array()}, {"total", present.size()}};
-    for (auto& [id, socket] : sockets) {
-        socket.json["cores"] = Json::array();
-        for (auto& [place, core] : socket.cores)
-            socket.json["cores"].push_back(std::move(core));
-        result["sockets"].push_back(std::move(socket.json));
+    std::size_t total = 0;
+    for (const auto& name : files.list(kCpus)) {
+        const auto id = name.starts_with("cpu") ? text::parse_int(name.substr(3)) : std::nullopt;
+        if (!id || !files.exists(kCpus + "/" + name + "/topology")) continue; // one that is off has no place
+        add_thread(files, sockets, {*id, isolated.contains(*id), all_names[*id]});
+        ++total;
     }
+    Json result = {{"architecture", kernel.machine}, {"sockets", Json::array()}, {"total", total}};
+    for (auto& [id, socket] : sockets)
+        result["sockets"].push_back(finish(std::move(socket)));
     return result;
 }
 

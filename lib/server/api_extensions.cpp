@@ -61,10 +61,12 @@ const std::vector<std::string>& ServerService::api_extensions() {
         "lxc_features",                      // environment: lxc_features
         "resources_v2",                      // the second form of /1.0/resources
         "container_exec_user_group_cwd",     // exec: user, group, cwd
+        "resources_infiniband",              // cards: infiniband
         "instances",                         // /1.0/instances
         "image_types",                       // type of images
         "resources_disk_sata",               // disks: rpm
         "images_expiry",                     // expiry of images
+        "resources_network_firmware",        // cards: firmware_version
         "image_profiles",                    // profiles of images
         "resources_disk_id",                 // disks: device_id
         "api_filtering",                     // filter= of lists
@@ -78,6 +80,7 @@ const std::vector<std::string>& ServerService::api_extensions() {
         "network_dns_search",                // dns.search
         "network_state_bond_bridge",         // bridge in the state of networks
         "usedby_consistency",                // used_by with the project
+        "resources_gpu_mdev",                // graphics cards: mediated devices
         "resources_pci_iommu",               // PCI devices: iommu_group
         "resources_network_usb",             // cards: usb_address
         "resources_disk_address",            // disks: pci_address
@@ -87,6 +90,7 @@ const std::vector<std::string>& ServerService::api_extensions() {
         "warnings",                          // /1.0/warnings
         "server_supported_storage_drivers",  // environment
         "event_lifecycle_requestor_address", // requestor: address
+        "resources_gpu_usb",                 // graphics cards: usb_address
         "network_counters_errors_dropped",   // errors and drops in counters
         "metrics",                           // /1.0/metrics
         "linux_sysctl",                      // linux.sysctl.*
