@@ -3,8 +3,11 @@
 
 #include <regex.h>
 
+#include <cctype>
 #include <charconv>
 #include <memory>
+#include <optional>
+#include <sstream>
 
 #include <nlohmann/json.hpp>
 
@@ -19,28 +22,12 @@ namespace {
 constexpr std::size_t kMaxPattern = 1024;
 constexpr std::uint64_t kMaxRepeats = 1000;
 
-[[noreturn]] void invalid(const std::string& why) { throw HttpError{500, "Invalid filter: " + why}; }
-
-/// Words at blanks; a quoted part may hold blanks.
+/// Words at white space; quotes mean nothing yet.
 std::vector<std::string> words_of(std::string_view text) {
     std::vector<std::string> words;
-    std::string word;
-    bool quoted = false, inside = false;
-    for (const char c : text) {
-        if (c == '"') {
-            quoted = !quoted;
-            inside = true;
-        } else if (c == ' ' && !quoted) {
-            if (inside) words.push_back(std::move(word));
-            word.clear();
-            inside = false;
-        } else {
-            word += c;
-            inside = true;
-        }
-    }
-    if (quoted) invalid("unterminated quote");
-    if (inside) words.push_back(std::move(word));
+    std::istringstream stream{std::string{text}};
+    for (std::string word; stream >> word;)
+        words.push_back(std::move(word));
     return words;
 }
 
@@ -75,37 +62,61 @@ bool too_costly(std::string_view pattern) {
     return pattern.size() > kMaxPattern;
 }
 
+/// A pattern of Go's, which clients write, as a POSIX extended one; for whole matches both mean the same. Empty where
+/// there is none: what Go has no meaning for, and what we cannot say.
+std::optional<std::string> posix_pattern(std::string_view pattern) {
+    if (pattern.starts_with("(?i)")) pattern.remove_prefix(4); // it always is
+    std::string out;
+    bool in_set = false, repeated = false;
+    for (std::size_t i = 0; i < pattern.size(); ++i) {
+        const char c = pattern[i];
+        const char next = i + 1 < pattern.size() ? pattern[i + 1] : '\0';
+        if (c == '\\') {
+            ++i;
+            if (next == 'd')
+                out += in_set ? "0-9" : "[0-9]";
+            else if (next == 'D' && !in_set)
+                out += "[^0-9]";
+            else if (std::string_view{"wWsSbB"}.find(next) != std::string_view::npos && !in_set)
+                out += {'\\', next};
+            else if (std::isalnum(static_cast<unsigned char>(next)) != 0 || next == '\0')
+                return std::nullopt;
+            else if (in_set)
+                out += next;
+            else
+                out += {'\\', next};
+        } else if (c == '(' && next == '?' && !in_set) {
+            if (pattern.substr(i, 3) != "(?:") return std::nullopt;
+            out += '(';
+            i += 2;
+        } else if (c == '?' && repeated && !in_set) {
+            repeated = false; // as few as possible: the same whole texts
+            continue;
+        } else {
+            in_set = c == '[' ? true : c == ']' ? false : in_set;
+            out += c;
+        }
+        repeated = !in_set && (c == '*' || c == '+' || c == '?' || c == '}');
+    }
+    return out;
+}
+
 bool text_matches(const std::string& text, const std::string& pattern) {
     if (pattern.find_first_of("\\^$.[]|()?*+{}") == std::string::npos) return iequals(text, pattern);
-    if (too_costly(pattern)) invalid("expression is too large");
+    if (too_costly(pattern)) throw HttpError{500, "Invalid filter: expression is too large"};
+    const auto posix = posix_pattern(pattern);
+    if (!posix) return false;
     regex_t compiled;
-    const auto anchored = "^(" + pattern + ")$";
-    if (::regcomp(&compiled, anchored.c_str(), REG_EXTENDED | REG_ICASE | REG_NOSUB) != 0)
-        invalid("error parsing regexp: `" + pattern + "`");
+    const auto anchored = "^(" + *posix + ")$";
+    if (::regcomp(&compiled, anchored.c_str(), REG_EXTENDED | REG_ICASE | REG_NOSUB) != 0) return false;
     const std::unique_ptr<regex_t, decltype(&::regfree)> held{&compiled, &::regfree};
     return ::regexec(&compiled, text.c_str(), 0, nullptr, 0) == 0;
 }
 
-bool value_matches(const nlohmann::json& field, const std::string& value) {
-    if (field.is_string()) return text_matches(field.get_ref<const std::string&>(), value);
-    if (field.is_boolean()) {
-        const auto text = lower(value);
-        const bool yes = text == "true" || text == "1" || text == "t";
-        if (!yes && text != "false" && text != "0" && text != "f") invalid("\"" + value + "\" is not a boolean");
-        return field.get<bool>() == yes;
-    }
-    if (field.is_number_integer()) {
-        std::int64_t number = 0;
-        const auto [end, ec] = std::from_chars(value.data(), value.data() + value.size(), number);
-        if (ec != std::errc{} || end != value.data() + value.size()) invalid("\"" + value + "\" is not a number");
-        return field.get<std::int64_t>() == number;
-    }
-    return false;
-}
-
 } // namespace
 
-Filter Filter::parse(std::string_view text) {
+Filter Filter::parse(std::string_view text, const std::string& context) {
+    const auto invalid = [&](const char* why) { throw HttpError{500, context + ": " + why}; };
     Filter filter;
     const auto words = words_of(text);
     bool joined_by_and = true;
@@ -121,6 +132,14 @@ Filter Filter::parse(std::string_view text) {
         clause.op = words[i++];
         if (i == words.size()) invalid("clause has no value");
         clause.value = words[i++];
+        if (clause.value.front() == '"') { // goes on to a later word that ends with a quote, as LXD reads it
+            clause.value.erase(0, 1);
+            do {
+                if (i == words.size()) invalid("unterminated quote");
+                clause.value += " " + words[i++];
+            } while (clause.value.back() != '"');
+            clause.value.pop_back();
+        }
         filter.clauses_.push_back(std::move(clause));
         if (i == words.size()) break;
         if (words[i] != "and" && words[i] != "or") invalid("invalid clause composition");
@@ -132,10 +151,10 @@ Filter Filter::parse(std::string_view text) {
 
 bool Filter::test(const Clause& clause, const nlohmann::json& object) {
     const auto* field = find_field(object, clause.field);
-    // a field that is not there equals nothing and differs from nothing
-    if (field == nullptr) return false;
-    // as in LXD, what is not "ne" is "eq"
-    return value_matches(*field, clause.value) != (clause.op == "ne");
+    // as in LXD, only texts can be equal to a value, and what is not "ne" is "eq"
+    const bool equal =
+        field != nullptr && field->is_string() && text_matches(field->get_ref<const std::string&>(), clause.value);
+    return equal != (clause.op == "ne");
 }
 
 bool Filter::matches(const nlohmann::json& object) const {

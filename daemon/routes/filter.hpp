@@ -9,14 +9,14 @@
 
 namespace lxdcore::daemon {
 
-/// ?filter= of lists: `[not] field eq|ne value`, joined by `and` / `or`, left to right. Strings are compared as
-/// anchored regular expressions without regard to case.
+/// ?filter= of lists: `[not] field eq|ne value`, joined by `and` / `or`, left to right. Texts are compared as anchored
+/// regular expressions without regard to case; numbers and booleans equal nothing, as in LXD 5.0.
 class Filter {
 public:
-    /// @throws HttpError 500 "Invalid filter: …" as LXD
-    static Filter parse(std::string_view text);
+    /// @throws HttpError 500 "<context>: …" as LXD
+    static Filter parse(std::string_view text, const std::string& context = "Invalid filter");
     bool empty() const noexcept { return clauses_.empty(); }
-    /// @throws HttpError 500 for a value that is no regular expression or not of the field's type
+    /// @throws HttpError 500 for an expression that would cost too much
     bool matches(const nlohmann::json& object) const;
 
 private:

@@ -11,7 +11,7 @@ namespace {
 
 /// LXD answers null where nothing is found, and has filters for the long list only.
 Response list(const Request& request, App& app) {
-    const auto filter = Filter::parse(request.query("filter"));
+    const auto filter = Filter::parse(request.query("filter"), "Failed to filter warnings");
     const bool urls = request.recursion() == 0;
     nlohmann::json reply;
     for (const auto& warning : app.core.warnings.list(request.query("project"))) {
