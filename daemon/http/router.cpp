@@ -37,7 +37,8 @@ std::string decode_part(std::string_view raw, const Route& route, bool slash_all
     auto part = percent_decode(raw);
     if (!part || part->empty() || !is_clean_utf8(*part)) refuse(route);
     if (!slash_allowed && part->find('/') != std::string::npos) refuse(route);
-    for (const auto piece : split_path("/" + *part))
+    const auto path = "/" + *part; // the pieces are views of it
+    for (const auto piece : split_path(path))
         if (piece == ".." || piece == ".") refuse(route);
     return std::move(*part);
 }
