@@ -9,6 +9,7 @@
 #include <lxdcore/api/codec.hpp>
 
 #include "config/config_keys.hpp"
+#include "config/policy.hpp"
 #include "db/network_repository.hpp"
 #include "db/profile_repository.hpp"
 #include "db/url.hpp"
@@ -122,6 +123,7 @@ void Manager::create(const std::string& project, const api::ProfilesPost& reques
     validate(request);
     api::ProfilesPost profile = request;
     static_cast<api::ProfilePut&>(profile) = normalised(request);
+    config::check_policy({}, profile.config);
     const std::lock_guard lock{changes_};
     global_.write([&](db::Transaction& tx) {
         if (ProfileRepository::id(tx, project, profile.name))
@@ -136,6 +138,7 @@ void Manager::create(const std::string& project, const api::ProfilesPost& reques
 void Manager::apply(const std::string& project, const api::Profile& before, const api::ProfilePut& next) {
     validate_change(next);
     const auto stored = normalised(next);
+    config::check_policy(before.config, stored.config);
     global_.read([&](db::Transaction& tx) { check_networks(tx, stored, ErrorCode::Internal); });
     if (!before.used_by.empty() && listener_.check) listener_.check(project, before.name, stored);
     global_.write([&](db::Transaction& tx) {
