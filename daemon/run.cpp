@@ -126,6 +126,12 @@ std::string socket_group(const std::string& wanted) {
     return ::getgrnam("lxd") != nullptr ? "lxd" : "";
 }
 
+bool unprivileged_only() {
+    const char* given = std::getenv("LXD_UNPRIVILEGED_ONLY");
+    const std::string_view value = given != nullptr ? given : "";
+    return value == "true" || value == "1" || value == "yes" || value == "on";
+}
+
 /// $LXDCORE_HELPER, beside us, in the build tree, or where it was installed.
 std::filesystem::path find_helper() {
     if (const char* given = std::getenv("LXDCORE_HELPER")) return given;
@@ -194,7 +200,10 @@ void serve(App& app, const StopSignal& stop, const ServiceManager& manager) {
 
 void serve_until_stopped(const RunOptions& options, const StopSignal& stop, const Logger& log, const LogSink& sink) {
     const ServiceManager manager;
-    Core core{{.state_dir = options.state_dir, .log = sink, .helper = find_helper()}};
+    Core core{{.state_dir = options.state_dir,
+               .log = sink,
+               .helper = find_helper(),
+               .unprivileged_only = unprivileged_only()}};
     Server server{
         services_of(core), {.state_dir = options.state_dir, .limits = {}, .stop = [&] { stop.raise(); }}, log};
     server.listen_local({.path = options.state_dir / "unix.socket",

@@ -123,11 +123,12 @@ void raw_lxc_line(std::string_view raw) {
     if (key.starts_with("lxc.prlimit."))
         refuse("Process limits should be set via \"limits.kernel.[limit name]\" and not directly via "
                "\"lxc.prlimit.[limit name]\"");
-    if (!key.starts_with("lxc.net.") && !key.starts_with("lxc.network.")) return;
+    if (!key.starts_with("lxc.net.")) return;
     const auto parts = text::split(key, '.');
-    if (parts.size() > 2 && (parts[2] == "ipv4" || parts[2] == "ipv6")) return;
-    if (parts.size() > 3 && all_digits(parts[2]) && (parts[3] == "ipv4" || parts[3] == "ipv6")) return;
-    refuse("Only interface-specific ipv4/ipv6 {} keys are allowed", parts[1] == "net" ? "lxc.net." : "lxc.network.");
+    if (parts.size() == 5 && (parts[3] == "ipv4" || parts[3] == "ipv6") &&
+        (parts[4] == "address" || parts[4] == "gateway"))
+        return;
+    refuse("Only interface-specific ipv4/ipv6 lxc.net. keys are allowed");
 }
 
 } // namespace

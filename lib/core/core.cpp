@@ -53,7 +53,8 @@ std::unique_ptr<db::Database> open_database(const Dir& state_dir, const char* na
 struct Core::Impl {
     explicit Impl(CoreOptions options)
         : state_path{options.state_dir}, log{tee(std::move(options.log), *events)}, state{state_path},
-          helper{options.helper.empty() ? std::filesystem::path{LXDCORE_HELPER_PATH} : options.helper} {
+          helper{options.helper.empty() ? std::filesystem::path{LXDCORE_HELPER_PATH} : options.helper},
+          unprivileged_only{options.unprivileged_only} {
         if (!options.allow_empty_database) state.require_database_or_no_instances();
         local = open_database(state.dir(), "database/local.db", db::local_migrations());
         global = open_database(state.dir(), "database/global/db.bin", db::global_migrations());
@@ -72,8 +73,9 @@ struct Core::Impl {
         storage = storage::make_storage_manager(*local, *global, dir, *events, log);
         network = network::make_network_manager(*local, *global, dir, *events, reactor, log);
         images = image::make_image_manager(*local, *global, dir, *storage, *operations, *events, helper, log);
-        instances = instance::make_instance_manager({*local, *global, dir, *storage, *network, *images, *profiles,
-                                                     *operations, *events, helper, reactor, pool, log});
+        instances =
+            instance::make_instance_manager({*local, *global, dir, *storage, *network, *images, *profiles, *operations,
+                                             *events, helper, reactor, pool, log, unprivileged_only});
     }
 
     void start(bool autostart) {
@@ -102,6 +104,7 @@ struct Core::Impl {
     Logger log;
     StateDirectory state;
     HelperProgram helper;
+    const bool unprivileged_only;
     std::unique_ptr<db::Database> local, global;
     Reactor reactor;
     WorkerPool pool{most_workers};

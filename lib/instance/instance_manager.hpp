@@ -38,6 +38,7 @@ struct Services {
     Reactor& reactor;
     WorkerPool& pool;
     const Logger& log;
+    bool unprivileged_only = false;
 };
 
 class InstanceManager : public InstanceService, public InstanceMetadataService, public MetricsService, public GuestApi {

@@ -122,14 +122,29 @@ private:
     std::string monitor_cgroup(const InstanceRef& ref) const;
 
     // --- id maps ---
-    IdMap next_idmap(const Loaded& instance) const;
-    std::string idmap_base(const Loaded& instance, const IdMap& map) const;
+    struct NextMap {
+        IdMap map;
+        std::int64_t base = 0; ///< of an isolated one
+    };
+    NextMap next_idmap(const Loaded& instance) const; ///< @throws InvalidArgument, BadState: no room
+    std::vector<IdSlot> taken_slots(const InstanceRef& but, const IdMap& server) const;
+    void release_slot(const InstanceRef& ref) const;
+    IdMap isolated_idmap(const Loaded& instance, const IdMap& server) const;
+    void check_idmap(const IdMap& map) const; ///< @throws BadState: ids that root may not use
     IdMap disk_idmap(const Loaded& instance) const;
+    void shift_root(Loaded& instance, const IdMap& to);
+    void shift_stretch(Loaded& instance, std::int64_t intent, const IdMap& from, const IdMap& to);
+    void finish_shifts(Loaded& instance);
 
     // --- checks ---
     void check_config(const api::StringMap& local) const;
     void check_expanded(const Loaded& instance) const;
+    void check_policy(const api::StringMap& before, const Loaded& after) const; ///< both expanded
     void check_limits(const Loaded& instance) const;
+
+    // --- AppArmor ---
+    std::string apply_apparmor(const Loaded& instance) const;
+    void unload_apparmor(const InstanceRef& ref) const;
 
     // --- creating ---
     struct Creation;
@@ -235,7 +250,7 @@ private:
     std::unique_ptr<GuestAccess> guests_;
     std::shared_ptr<Gate> gate_ = std::make_shared<Gate>();
     /// Id ranges handed out to isolated instances whose rows may not be written yet.
-    Locked<std::map<InstanceRef, IdSlot>> id_slots_;
+    mutable Locked<std::map<InstanceRef, IdSlot>> id_slots_;
     Claims claims_;
     RuntimeTable runtime_;
     Locked<MetricsCache> metrics_;

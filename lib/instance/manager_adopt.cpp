@@ -70,6 +70,19 @@ void Manager::repair() {
         }
         intents_.end(intent.id);
     }
+    for (const auto& intent : intents_.pending("instance-shift")) {
+        if (!exists(intent.project, intent.entity)) {
+            intents_.end(intent.id);
+            continue;
+        }
+        try {
+            auto instance = load({intent.project, intent.entity});
+            finish_shifts(instance);
+        } catch (const Error& error) { // tried again when it starts
+            s_.log.warning("Failed to finish the change of an id map",
+                           {{"instance", intent.entity}, {"err", error.what()}});
+        }
+    }
 }
 
 /// Takes running containers over (R47); notices those that ended meanwhile.

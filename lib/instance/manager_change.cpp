@@ -118,21 +118,25 @@ void Manager::apply_change(const Loaded& before, Loaded after, bool user_request
         check_volatile(before.row.config, after.row.config);
     }
     with_context("Invalid expanded config", [&] { check_expanded(after); });
+    if (user_requested) check_policy(before.config, after);
     check_kernel_limits(after.config);
 
     const auto running = runtime_.find(ref);
     for (const auto& [key, value] : apply_devices(before, after))
         after.row.config[key] = value;
     drop_empty(after.row.config);
-    const auto map = next_idmap(after);
-    after.row.config["volatile.idmap.next"] = map.json();
-    after.row.config["volatile.idmap.base"] = idmap_base(after, map);
+    Rollback undo;
+    undo.add([&] { release_slot(ref); });
+    with_context("Failed to get ID map", [&] {
+        const auto next = next_idmap(after);
+        after.row.config["volatile.idmap.next"] = next.map.json();
+        after.row.config["volatile.idmap.base"] = std::to_string(next.base);
+    });
     if (cloud_init_differs(before, after)) after.row.config["volatile.cloud-init.instance-id"] = text::uuid4();
     const auto limits = [](const api::StringMap& config) {
         return std::vector<api::StringMap::value_type>{config.lower_bound("limits."), config.lower_bound("limits/")};
     };
     const bool limited = limits(before.config) != limits(after.config);
-    Rollback undo;
     if (running && limited) {
         undo.add([&] { apply_limits(before, *running); });
         apply_limits(after, *running);
@@ -143,7 +147,11 @@ void Manager::apply_change(const Loaded& before, Loaded after, bool user_request
     }
     s_.global.write([&](db::Transaction& tx) { repo_.update(tx, after.row); });
     undo.commit();
+    release_slot(ref);
     if (running) update_guest_api(before, after, *running);
+    if (running && (before.value("raw.apparmor") != after.value("raw.apparmor") ||
+                    before.value("security.nesting") != after.value("security.nesting")))
+        (void)apply_apparmor(after);
     const auto size = [](const Loaded& instance) {
         for (const auto& [name, device] : instance.devices)
             if (const auto path = device.find("path"); path != device.end() && path->second == "/")
@@ -172,7 +180,8 @@ void Manager::run_rename(const InstanceRef& ref, const std::string& to) {
     const auto claim = claims_.take(ref, "rename");
     const auto target_claim = claims_.take(target_ref, "create");
     if (runtime_.find(ref)) throw Error{ErrorCode::BadState, "Renaming of running container not allowed"};
-    const auto instance = load(ref);
+    auto instance = load(ref);
+    finish_shifts(instance);
     const auto intent = intents_.begin("instance-rename", ref.project, ref.name, nlohmann::json{{"to", to}}.dump());
     Rollback undo;
     undo.add([&] { intents_.end(intent); });
@@ -208,7 +217,7 @@ OperationPtr Manager::remove(const InstanceRef& ref) {
         }();
         if (runtime_.find(ref)) throw Error{ErrorCode::BadState, "Instance is running"};
         if (text::is_true(load(ref).value("security.protection.delete")))
-            throw Error{ErrorCode::Forbidden, "Instance is protected"};
+            throw Error{ErrorCode::Forbidden, "Container is protected"};
         run_remove(ref);
         lifecycle(ref, "instance-deleted");
     });
@@ -232,7 +241,6 @@ void Manager::run_remove(const InstanceRef& ref) {
     s_.storage.delete_instance(ref.project, ref.name);
     s_.global.write([&](db::Transaction& tx) { repo_.remove(tx, instance.row.id); });
     forget_directories(ref);
-    id_slots_.lock()->erase(ref);
     intents_.end(intent);
 }
 
@@ -246,9 +254,13 @@ void Manager::forget_directories(const InstanceRef& ref) const {
 void Manager::profile_check(const std::string& project, const std::string& profile, const api::ProfilePut& next) {
     auto profiles = expander(project);
     profiles.replace({.name = profile, .config = next.config, .devices = next.devices});
+    const auto now = expander(project);
     for (auto& row : s_.global.read_value([&](db::Transaction& tx) { return repo_.list(tx, project); })) {
         if (std::find(row.profiles.begin(), row.profiles.end(), profile) == row.profiles.end()) continue;
-        check_expanded(profiles.expand(std::move(row)));
+        const auto before = now.expand(row);
+        const auto after = profiles.expand(std::move(row));
+        check_expanded(after);
+        check_policy(before.config, after);
     }
 }
 

@@ -6,7 +6,6 @@
 
 #include "config/config_keys.hpp"
 #include "instance/architecture.hpp"
-#include "instance/lxc/raw_lxc.hpp"
 #include "instance/manager.hpp"
 #include "instance/petname.hpp"
 #include "operation/operation_types.hpp"
@@ -151,19 +150,6 @@ std::optional<api::Image> Manager::find_image(const std::string& project, const 
     return best;
 }
 
-void Manager::check_config(const api::StringMap& local) const {
-    config::validate_instance(local, false);
-    if (const auto it = local.find("raw.lxc"); it != local.end()) check_raw_lxc(it->second);
-}
-
-/// What only the merged configuration shows (R12, R14: the same rule for values from profiles).
-void Manager::check_expanded(const Loaded& instance) const {
-    check_raw_lxc(instance.value("raw.lxc"));
-    check_limits(instance);
-    if (!instance.value("raw.idmap").empty())
-        throw Error{ErrorCode::Unsupported, "raw.idmap is not supported on this server"};
-}
-
 void Manager::build_row(Creation& creation) {
     const auto& post = creation.request;
     auto& row = creation.instance.row;
@@ -207,6 +193,7 @@ void Manager::build_row(Creation& creation) {
 
     creation.instance = expander(row.project).expand(std::move(row));
     auto& instance = creation.instance;
+    check_policy({}, instance);
     check_expanded(instance);
     check_kernel_limits(instance.config);
     auto& config = instance.row.config;
@@ -215,9 +202,14 @@ void Manager::build_row(Creation& creation) {
     config["volatile.uuid"] = text::uuid4();
     config["volatile.cloud-init.instance-id"] = text::uuid4();
     config["volatile.last_state.idmap"] = disk_map;
-    const auto map = next_idmap(instance);
-    config["volatile.idmap.base"] = idmap_base(instance, map);
-    config["volatile.idmap.next"] = map.json();
+    try {
+        const auto next = next_idmap(instance);
+        config["volatile.idmap.base"] = std::to_string(next.base);
+        config["volatile.idmap.next"] = next.map.json();
+    } catch (Error& error) {
+        error.add_context("Failed initialising instance");
+        throw;
+    }
     creation.instance = expander(instance.row.project).expand(std::move(instance.row));
 }
 
@@ -249,6 +241,8 @@ void Manager::run_create(Creation& creation, OperationContext& op) {
             fmt::format("{}: Add instance info to the database: This \"instances\" entry already exists", kRecord)};
     if (creation.request.source.type == "image" && !creation.image)
         throw Error{ErrorCode::NotFound, "Image not provided for instance creation"};
+    Rollback undo;
+    undo.add([&] { release_slot(ref); });
     try {
         build_row(creation);
         try {
@@ -281,7 +275,6 @@ void Manager::run_create(Creation& creation, OperationContext& op) {
 
     steps.done("checks");
     const auto intent = intents_.begin("instance-create", ref.project, ref.name);
-    Rollback undo;
     undo.add([&] { intents_.end(intent); });
     undo.add([&] { s_.storage.delete_instance(ref.project, ref.name); });
     op.throw_if_cancelled();
@@ -304,6 +297,7 @@ void Manager::run_create(Creation& creation, OperationContext& op) {
         s_.storage.set_instance_quota(ref.project, ref.name, text::parse_bytes(root.at("size")));
     s_.global.write([&](db::Transaction& tx) { creation.instance.row.id = repo_.insert(tx, creation.instance.row); });
     undo.commit();
+    release_slot(ref);
     steps.done("row");
     intents_.end(intent);
     if (creation.image) s_.image.touch(ref.project, creation.image->fingerprint);

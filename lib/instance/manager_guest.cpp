@@ -2,7 +2,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "instance/lxc/seccomp_profile.hpp"
+#include "instance/lxc/seccomp_filter.hpp"
 #include "instance/manager.hpp"
 #include "util/names.hpp"
 
@@ -11,6 +11,7 @@ namespace lxdcore::instance {
 namespace {
 
 constexpr std::size_t kMaxLog = 16 << 20;
+constexpr const char* kPolicies = "security/seccomp";
 
 } // namespace
 
@@ -18,13 +19,17 @@ std::optional<RunningGuest> Manager::running_guest(const Loaded& instance) const
     const auto ref = instance.ref();
     const auto running = runtime_.find(ref);
     if (!running) return std::nullopt;
+    // What its init got, whatever the configuration says now.
+    const auto policy = s_.state_dir.exists(kPolicies)
+                            ? s_.state_dir.dir(kPolicies).read_if_exists(dir_name(ref), kMaxLog).value_or("")
+                            : std::string{};
     return RunningGuest{.ref = ref,
                         .init_pid = running->init_pid,
                         .init_pidfd = running->init_pidfd,
                         .idmap = running->idmap,
                         .expanded_config = instance.config,
                         .cgroup_paths = Cgroup{cgroups_, running->cgroup}.directories(),
-                        .seccomp_bpf = seccomp_bpf(instance.config),
+                        .seccomp_bpf = seccomp_bpf(policy),
                         .log_path = log_dir(ref).path(),
                         .lxc_path = s_.state_dir.path() + "/containers",
                         .lxc_name = dir_name(ref)};

@@ -13,7 +13,6 @@
 #include "instance/lxc/lxc_config.hpp"
 #include "instance/lxc/seccomp_profile.hpp"
 #include "instance/manager.hpp"
-#include "instance/shift.hpp"
 #include "instance/template_files.hpp"
 #include "util/rollback.hpp"
 #include "util/steps.hpp"
@@ -104,24 +103,27 @@ void Manager::start_claimed(const InstanceRef& ref) {
     steps.done("liblxc");
     finish_start(work);
     work.undo.commit();
+    release_slot(ref);
     steps.done("record");
 }
 
 void Manager::prepare_root(StartWork& work) {
     const auto ref = work.instance.ref();
-    work.map = next_idmap(work.instance);
+    const auto next = next_idmap(work.instance);
+    work.undo.add([this, ref] { release_slot(ref); });
+    work.map = next.map;
+    check_idmap(work.map);
     work.volume = s_.storage.open_instance(ref.project, ref.name);
     work.rootfs = s_.storage.instance_path(ref.project, ref.name) + "/rootfs";
-    const auto rootfs = work.volume->dir("rootfs");
 
     const bool privileged = work.map.ranges.empty();
     work.idmapped = !privileged && s_.storage.idmapped_mounts(s_.storage.pool_of(ref.project, ref.name));
     const auto disk = privileged || work.idmapped ? IdMap{} : work.map;
-    if (const auto before = disk_idmap(work.instance); before != disk) shift_tree(rootfs, before, disk);
+    shift_root(work.instance, disk);
     work.changes["volatile.last_state.idmap"] = disk.json();
     work.changes["volatile.idmap.next"] = work.map.json();
     work.changes["volatile.idmap.current"] = work.map.json();
-    work.changes["volatile.idmap.base"] = idmap_base(work.instance, work.map);
+    work.changes["volatile.idmap.base"] = std::to_string(next.base);
 
     std::vector<std::string> triggers{"start"};
     if (const auto trigger = work.instance.value("volatile.apply_template"); !trigger.empty()) {
@@ -171,7 +173,7 @@ void Manager::write_lxc_config(StartWork& work) {
     in.cgroup_payload = cgroup_name(ref);
     in.cgroup_monitor = monitor_cgroup(ref);
     in.idmapped_root = work.idmapped;
-    in.apparmor = Dir::open("/sys/kernel").exists("security/apparmor");
+    in.apparmor = apply_apparmor(work.instance);
     in.idmap = work.map;
     in.expanded_config = work.instance.config;
     in.nics = work.nics;
@@ -190,10 +192,12 @@ void Manager::write_lxc_config(StartWork& work) {
     }
     std::erase_if(in.cgroup, [&](const CgroupItem& item) { return !cgroups_.offers(item); });
     in.devices_v1 = cgroups_.find("devices") != nullptr;
+    const auto policies = s_.state_dir.make_dir("security", 0700).make_dir("seccomp", 0700);
     if (const auto profile = seccomp_profile(work.instance.config); !profile.empty()) {
-        const auto dir = s_.state_dir.make_dir("security", 0700).make_dir("seccomp", 0700);
-        write_plain(dir, dir_name(ref), profile);
-        in.seccomp_file = dir.path() + "/" + dir_name(ref);
+        write_plain(policies, dir_name(ref), profile);
+        in.seccomp_file = policies.path() + "/" + dir_name(ref);
+    } else {
+        policies.remove(dir_name(ref));
     }
     logs.remove(reboot_mark);
     if (logs.exists("lxc.log")) logs.replace("lxc.log", "lxc.log.old");

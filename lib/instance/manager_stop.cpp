@@ -186,6 +186,7 @@ void Manager::container_ended(const InstanceRef& ref, std::uint64_t generation) 
         cgroup.remove();
     }
     Cgroup{cgroups_, monitor_cgroup(ref)}.remove();
+    unload_apparmor(ref);
     balancer_.release(ref);
     guests_->forget(ref);
     steps.done("cgroups");

@@ -4,13 +4,14 @@
 #include <endian.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/limits.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <set>
+#include <utility>
 
 #include <lxdcore/error.hpp>
 
@@ -27,9 +28,35 @@ struct AclEntry {
 };
 constexpr std::uint16_t kAclUser = 0x02, kAclGroup = 0x08;
 
+/// Kept on a file between taking its owner and giving back what the kernel takes away with that: mode and capabilities.
+constexpr const char* kJournal = "trusted.lxdcore.shift";
+constexpr const char* kCapability = "security.capability";
+constexpr const char* kAccessLists[] = {"system.posix_acl_access", "system.posix_acl_default"};
+
+std::string read_attribute(const std::string& path, const char* name) {
+    std::string value(4096, '\0');
+    auto size = ::getxattr(path.c_str(), name, value.data(), value.size());
+    if (size < 0 && errno == ERANGE) {
+        value.resize(XATTR_SIZE_MAX);
+        size = ::getxattr(path.c_str(), name, value.data(), value.size());
+    }
+    value.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
+    return value;
+}
+
+void set_attribute(const std::string& path, const char* name, const std::string& value) {
+    if (::setxattr(path.c_str(), name, value.data(), value.size(), 0) != 0 && errno != EOPNOTSUPP)
+        throw_errno(std::string{"attribute "} + name);
+}
+
+bool has_attributes(const std::string& path) {
+    const auto size = ::listxattr(path.c_str(), nullptr, 0);
+    return size > 0;
+}
+
 class Shifter {
 public:
-    Shifter(const IdMap& from, const IdMap& to, std::stop_token stop) : from_{from}, to_{to}, stop_{stop} {}
+    Shifter(const IdMap& from, const IdMap& to, std::stop_token stop) : from_{from}, to_{to}, stop_{std::move(stop)} {}
 
     void directory(const Dir& dir, int depth) {
         if (depth > kMaxDepth) throw Error{ErrorCode::InvalidArgument, dir.path() + ": directories nested too deeply"};
@@ -49,21 +76,17 @@ public:
         device_ = info.st_dev;
         directory(dir, 0);
         own(dir.fd(), info, dir.path());
+        if (::syncfs(dir.fd()) != 0) throw_errno(dir.path()); // the record of it must not be older than the tree
     }
 
 private:
+    /// Nothing for what is there already, and for ids that @p from_ does not have.
     std::optional<std::int64_t> target(std::int64_t id, bool uid) const {
-        const auto inside = [&](const IdMap& map) {
-            return map.ranges.empty() ? std::optional{id} : uid ? map.ns_uid(id) : map.ns_gid(id);
-        };
-        const auto outside = [&](std::int64_t ns) {
-            return to_.ranges.empty() ? std::optional{ns} : uid ? to_.host_uid(ns) : to_.host_gid(ns);
-        };
-        // Already there from an interrupted run. Ids inside a container do not reach the host ranges in practice.
-        if (!to_.ranges.empty() && inside(to_)) return std::nullopt;
-        if (to_.ranges.empty() && !inside(from_)) return std::nullopt;
-        const auto ns = inside(from_);
-        return ns ? outside(*ns) : std::nullopt;
+        const auto inside = [&](const IdMap& map) { return uid ? map.ns_uid(id) : map.ns_gid(id); };
+        if (from_.ranges.empty() && inside(to_)) return std::nullopt;
+        const auto ns = from_.ranges.empty() ? std::optional{id} : inside(from_);
+        if (!ns || to_.ranges.empty()) return ns;
+        return uid ? to_.host_uid(*ns) : to_.host_gid(*ns);
     }
 
     void entry(const Dir& dir, const std::string& name, const struct stat& info) {
@@ -74,45 +97,59 @@ private:
     void own(int fd, const struct stat& info, const std::string& path) {
         const auto uid = target(info.st_uid, true);
         const auto gid = target(info.st_gid, false);
-        if (!uid && !gid) return;
+        const auto take = [&] {
+            if ((uid || gid) &&
+                ::fchownat(fd, "", static_cast<uid_t>(uid.value_or(-1)), static_cast<gid_t>(gid.value_or(-1)),
+                           AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) != 0)
+                throw_errno("shift " + path);
+        };
+        if (!S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode)) return take();
+        // The link in /proc leads to this very inode, whatever its name is now.
         const auto proc = "/proc/self/fd/" + std::to_string(fd);
-        const bool attributes = S_ISREG(info.st_mode) || S_ISDIR(info.st_mode);
-        const auto capability = attributes ? read_attribute(proc, "security.capability") : std::string{};
-        if (::fchownat(fd, "", static_cast<uid_t>(uid.value_or(-1)), static_cast<gid_t>(gid.value_or(-1)),
-                       AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) != 0)
-            throw_errno("shift " + path);
-        if (S_ISLNK(info.st_mode)) return;
-        // chown drops set-id bits and capabilities. The link in /proc leads to this very inode, whatever its name is
-        // now.
-        if ((info.st_mode & (S_ISUID | S_ISGID)) != 0 && ::chmod(proc.c_str(), info.st_mode & 07777) != 0)
-            throw_errno("mode of " + path);
-        if (!capability.empty()) write_capability(proc, capability);
+        const bool attributes = has_attributes(proc);
         if (attributes)
-            for (const char* name : {"system.posix_acl_access", "system.posix_acl_default"})
+            for (const char* name : kAccessLists)
                 shift_acl(proc, name);
+        if (S_ISREG(info.st_mode))
+            keep_rights(proc, info.st_mode, attributes, take);
+        else
+            take();
     }
 
-    static std::string read_attribute(const std::string& path, const char* name) {
-        std::array<char, 4096> buffer;
-        const auto size = ::getxattr(path.c_str(), name, buffer.data(), buffer.size());
-        return size > 0 ? std::string(buffer.data(), static_cast<std::size_t>(size)) : std::string{};
-    }
-    static void set_attribute(const std::string& path, const char* name, const std::string& value) {
-        if (::setxattr(path.c_str(), name, value.data(), value.size(), 0) != 0 && errno != EOPNOTSUPP)
-            throw_errno(std::string{"attribute "} + name);
+    /// chown drops set-id bits and capabilities of files. A kill in between must not lose them.
+    template <typename Take>
+    void keep_rights(const std::string& proc, mode_t mode, bool attributes, Take&& take) const {
+        std::string capability;
+        if (auto journal = attributes ? read_attribute(proc, kJournal) : std::string{}; journal.size() >= sizeof mode) {
+            std::memcpy(&mode, journal.data(), sizeof mode);
+            capability = journal.substr(sizeof mode);
+        } else {
+            if (attributes) capability = shifted_capability(read_attribute(proc, kCapability));
+            if (capability.empty() && (mode & (S_ISUID | S_ISGID)) == 0) return take();
+            std::string note(sizeof mode, '\0');
+            std::memcpy(note.data(), &mode, sizeof mode);
+            set_attribute(proc, kJournal, note + capability);
+        }
+        take();
+        if ((mode & (S_ISUID | S_ISGID)) != 0 && ::chmod(proc.c_str(), mode & 07777) != 0)
+            throw_errno("mode of " + proc);
+        if (!capability.empty()) set_attribute(proc, kCapability, capability);
+        if (::removexattr(proc.c_str(), kJournal) != 0 && errno != ENODATA && errno != EOPNOTSUPP)
+            throw_errno(std::string{"attribute "} + kJournal);
     }
 
-    void write_capability(const std::string& path, const std::string& value) const {
+    /// The value with the id of the root whose capabilities they are in the new map.
+    std::string shifted_capability(const std::string& value) const {
         vfs_ns_cap_data data{};
-        if (value.size() < XATTR_CAPS_SZ_2 || value.size() > sizeof data) return;
+        if (value.size() < XATTR_CAPS_SZ_2 || value.size() > sizeof data) return value;
         std::memcpy(&data, value.data(), value.size());
+        const auto before = value.size() == XATTR_CAPS_SZ_3 ? le32toh(data.rootid) : 0;
+        const auto root = target(before, true).value_or(before);
         const auto flags = le32toh(data.magic_etc) & VFS_CAP_FLAGS_MASK;
-        const auto root = to_.ranges.empty() ? std::int64_t{0} : to_.host_uid(0).value_or(0);
         const bool plain = root == 0;
         data.magic_etc = htole32((plain ? VFS_CAP_REVISION_2 : VFS_CAP_REVISION_3) | flags);
         data.rootid = htole32(static_cast<std::uint32_t>(root));
-        const std::size_t size = plain ? XATTR_CAPS_SZ_2 : XATTR_CAPS_SZ_3;
-        set_attribute(path, "security.capability", std::string(reinterpret_cast<const char*>(&data), size));
+        return {reinterpret_cast<const char*>(&data), plain ? std::size_t{XATTR_CAPS_SZ_2} : XATTR_CAPS_SZ_3};
     }
 
     void shift_acl(const std::string& path, const char* name) const {
@@ -140,16 +177,34 @@ private:
     std::set<ino_t> seen_;
 };
 
+/// Whether an id on disk could be one of either map. The ids inside are those below @p plain.
+bool share_ids(const IdMap& a, const IdMap& b, std::int64_t plain) {
+    const auto ranges = [plain](const IdMap& map) {
+        return map.ranges.empty() ? std::vector<IdRange>{{.count = plain}} : map.ranges;
+    };
+    for (const auto& x : ranges(a))
+        for (const auto& y : ranges(b))
+            if (x.host < y.host + y.count && y.host < x.host + x.count) return true;
+    return false;
+}
+
 } // namespace
 
-void shift_tree(const Dir& root, const IdMap& from, const IdMap& to, std::stop_token stop) {
-    if (from == to) return;
-    if (!from.ranges.empty() && !to.ranges.empty()) {
-        // Through the ids inside: each half can be repeated on its own.
-        shift_tree(root, from, {}, stop);
-        shift_tree(root, {}, to, stop);
-        return;
+std::vector<IdMap> shift_route(const IdMap& from, const IdMap& to) {
+    if (from == to) return {};
+    constexpr std::int64_t kAll = 0x7fffffff;
+    if (!share_ids(from, to, kAll)) return {to};
+    // By way of ids that neither has, so that each stretch can tell what is done from what is not.
+    constexpr std::pair<std::int64_t, std::int64_t> kFree[] = {
+        {0x80000000, kAll}, {0x40000000, 0x40000000}, {0xc0000000, 0x3fffffff}};
+    for (const auto& [first, count] : kFree) {
+        const IdMap between{.ranges = {{.host = first, .ns = 0, .count = count}}};
+        if (!share_ids(from, between, count) && !share_ids(between, to, count)) return {between, to};
     }
+    throw Error{ErrorCode::BadState, "No unused ids to shift the container's files by way of"};
+}
+
+void shift_tree(const Dir& root, const IdMap& from, const IdMap& to, std::stop_token stop) {
     Shifter{from, to, std::move(stop)}.root(root);
 }
 

@@ -26,6 +26,8 @@ struct CoreOptions {
     std::filesystem::path helper;    ///< lxdcore-helper; empty: the installed one
     /// Start what boot.autostart and the last state ask for.
     bool autostart = false;
+    /// No privileged containers, and nothing that would make one of them (LXD_UNPRIVILEGED_ONLY).
+    bool unprivileged_only = false;
     /// Begin with an empty database even if instances are found on disk (recovery).
     bool allow_empty_database = false;
 };

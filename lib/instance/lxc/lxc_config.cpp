@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "instance/lxc/raw_lxc.hpp"
+#include "system/idmap_raw.hpp"
 #include "util/emitter.hpp"
 #include "util/text.hpp"
 
@@ -77,13 +78,10 @@ void confinement(Emitter& out, const LxcConfigInput& in) {
         for (const char* rule : kAllowed)
             out.pair(key + "allow", rule);
     }
-    if (in.apparmor) out.pair("lxc.apparmor.profile", "unconfined");
+    if (!in.apparmor.empty()) out.pair("lxc.apparmor.profile", in.apparmor);
     if (!in.seccomp_file.empty()) out.pair("lxc.seccomp.profile", in.seccomp_file);
-    for (const auto& range : in.idmap.ranges) {
-        const auto line = fmt::format("{} {} {}", range.ns, range.host, range.count);
-        if (range.uid) out.pair("lxc.idmap", "u " + line);
-        if (range.gid) out.pair("lxc.idmap", "g " + line);
-    }
+    for (const auto& range : kernel_ranges(in.idmap))
+        out.pair("lxc.idmap", fmt::format("{} {} {} {}", range.uid ? 'u' : 'g', range.ns, range.host, range.count));
     for (const auto& item : in.cgroup)
         out.pair(fmt::format("lxc.{}.{}", item.unified ? "cgroup2" : "cgroup", item.key), item.value);
 }
@@ -136,9 +134,7 @@ std::string lxc_config(const LxcConfigInput& in) {
     }
     out.pair("lxc.rootfs.path", "dir:" + in.rootfs);
     if (in.idmapped_root) out.pair("lxc.rootfs.options", "idmap=container");
-    for (const auto& [key, value] : parse_raw_lxc(value_of(in.expanded_config, "raw.lxc")))
-        out.pair(key, value);
-    return out.text();
+    return out.text() + raw_lxc_text(value_of(in.expanded_config, "raw.lxc"));
 }
 
 } // namespace lxdcore::instance

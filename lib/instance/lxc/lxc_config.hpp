@@ -22,8 +22,8 @@ struct LxcConfigInput {
     std::string seccomp_file;
     std::string cgroup_payload, cgroup_monitor;
     bool idmapped_root = false;
-    bool apparmor = false; ///< the kernel has it
-    IdMap idmap;           ///< empty: privileged
+    std::string apparmor; ///< a profile; "" on kernels without AppArmor
+    IdMap idmap;          ///< empty: privileged
     api::StringMap expanded_config;
     std::vector<device::NicItems> nics;
     std::vector<device::MountItem> mounts;

@@ -17,4 +17,11 @@ std::vector<std::pair<std::string, std::string>> parse_raw_lxc(std::string_view 
 /// anything is contained, includes. @throws Error InvalidArgument with LXD's text
 void check_raw_lxc(std::string_view raw);
 
+/// Refuses what acts outside of the container or decides about its ids: includes, id maps, hooks, mounts (R14).
+/// @throws Error InvalidArgument
+void check_contained(std::string_view raw);
+
+/// The lines that are liblxc's, in its form; without id maps, which are part of the container's map.
+std::string raw_lxc_text(std::string_view raw);
+
 } // namespace lxdcore::instance

@@ -1,74 +1,68 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "instance/lxc/seccomp_profile.hpp"
 
-#include <fcntl.h>
-#include <seccomp.h>
-#include <sys/mman.h>
-#include <sys/mount.h>
-#include <unistd.h>
-
 #include <array>
-#include <cerrno>
-#include <memory>
+
+#include <fmt/format.h>
 
 #include <lxdcore/error.hpp>
 
-#include "util/emitter.hpp"
+#include "instance/lxc/seccomp_text.hpp"
 #include "util/text.hpp"
-#include "util/unique_fd.hpp"
 
 namespace lxdcore::instance {
 
 namespace {
 
-constexpr std::array kDenied{"kexec_load", "open_by_handle_at", "init_module", "finit_module", "delete_module"};
+/// New names and those that LXD had before.
+constexpr std::array<std::pair<const char*, const char*>, 4> kNames{{
+    {"security.syscalls.allow", "security.syscalls.whitelist"},
+    {"security.syscalls.deny", "security.syscalls.blacklist"},
+    {"security.syscalls.deny_default", "security.syscalls.blacklist_default"},
+    {"security.syscalls.deny_compat", "security.syscalls.blacklist_compat"},
+}};
+enum Name { Allow, Deny, DenyDefault, DenyCompat };
 
-bool wanted(const api::StringMap& config) {
-    for (const char* key : {"security.syscalls.deny_default", "security.syscalls.blacklist_default"})
-        if (const auto it = config.find(key); it != config.end() && text::is_false(it->second)) return false;
-    return true;
+std::string value_of(const api::StringMap& config, const char* key) {
+    const auto it = config.find(key);
+    return it == config.end() ? std::string{} : it->second;
 }
 
-void check(int code, const char* what) {
-    if (code != 0) throw_errno(what, -code);
+std::string value_of(const api::StringMap& config, Name name) {
+    const auto& [key, old] = kNames[name];
+    const auto value = value_of(config, key);
+    return value.empty() ? value_of(config, old) : value;
 }
+
+[[noreturn]] void refuse(std::string message) { throw Error{ErrorCode::InvalidArgument, std::move(message)}; }
 
 } // namespace
 
-std::string seccomp_profile(const api::StringMap& config) {
-    if (!wanted(config)) return {};
-    Emitter out;
-    out.line("2").line("denylist").line("reject_force_umount").line("[all]");
-    for (const char* call : kDenied)
-        out.line(std::string{call} + " errno 38");
-    return out.text();
+void check_seccomp(const api::StringMap& config) {
+    for (const auto& [key, old] : kNames)
+        if (!value_of(config, key).empty() && !value_of(config, old).empty())
+            refuse(fmt::format("Mutually exclusive keys {} and {} are set", key, old));
+    const bool allow = !value_of(config, Allow).empty();
+    const bool deny = !value_of(config, Deny).empty() || text::is_true(value_of(config, DenyDefault)) ||
+                      text::is_true(value_of(config, DenyCompat));
+    if (!value_of(config, "raw.seccomp").empty() && (allow || deny))
+        refuse("raw.seccomp is mutually exclusive with security.syscalls*");
+    if (allow && deny) refuse("security.syscalls.allow is mutually exclusive with security.syscalls.deny*");
 }
 
-std::string seccomp_bpf(const api::StringMap& config) {
-    if (!wanted(config)) return {};
-    const std::unique_ptr<void, void (*)(scmp_filter_ctx)> filter{seccomp_init(SCMP_ACT_ALLOW), seccomp_release};
-    if (!filter) throw Error{ErrorCode::Internal, "seccomp: cannot make a filter"};
-    // Setuid programs work in containers as on a host: no-new-privileges is not implied.
-    check(seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_NNP, 0), "seccomp attribute");
-#if defined(__x86_64__)
-    for (const auto arch : {SCMP_ARCH_X86, SCMP_ARCH_X32})
-        check(seccomp_arch_add(filter.get(), arch), "seccomp architecture");
-#elif defined(__aarch64__)
-    check(seccomp_arch_add(filter.get(), SCMP_ARCH_ARM), "seccomp architecture");
-#endif
-    for (const char* name : kDenied)
-        check(seccomp_rule_add(filter.get(), SCMP_ACT_ERRNO(ENOSYS), seccomp_syscall_resolve_name(name), 0),
-              "seccomp rule");
-    const scmp_arg_cmp forced = SCMP_A1(SCMP_CMP_MASKED_EQ, MNT_FORCE, MNT_FORCE);
-    check(seccomp_rule_add(filter.get(), SCMP_ACT_ERRNO(EACCES), SCMP_SYS(umount2), 1, forced), "seccomp rule");
-
-    const UniqueFd file{::memfd_create("seccomp", MFD_CLOEXEC)};
-    if (!file) throw_errno("seccomp memfd");
-    check(seccomp_export_bpf(filter.get(), file.get()), "seccomp export");
-    std::string bpf(static_cast<std::size_t>(::lseek(file.get(), 0, SEEK_END)), '\0');
-    if (::pread(file.get(), bpf.data(), bpf.size(), 0) != static_cast<ssize_t>(bpf.size()))
-        throw_errno("read seccomp filter");
-    return bpf;
+std::string seccomp_profile(const api::StringMap& config) {
+    if (auto raw = value_of(config, "raw.seccomp"); !raw.empty()) return raw;
+    const auto allow = value_of(config, Allow), deny = value_of(config, Deny);
+    const bool defaults = !text::is_false(value_of(config, DenyDefault));
+    const bool compat = text::is_true(value_of(config, DenyCompat));
+    if (!allow.empty()) return "2\nallowlist\n[all]\n" + allow + "\n";
+    if (!defaults && !compat && deny.empty()) return {};
+    std::string out = "2\ndenylist\n";
+    if (defaults) out += seccomp_text::defaults;
+    if (!defaults) out += "[all]\n";
+    if (compat) out += seccomp_text::compat;
+    if (!deny.empty()) out += (compat ? "[all]\n" : "") + deny + "\n";
+    return out;
 }
 
 } // namespace lxdcore::instance

@@ -7,11 +7,10 @@
 
 namespace lxdcore::instance {
 
-/// The system calls that no container gets: loading kernels and modules, opening files by handle, forced unmounts.
-/// Two forms of the same policy: text for liblxc, and a compiled filter for commands that join a running container.
-/// "" if @p config turns it off (security.syscalls.deny_default=false without lists of its own, or raw.seccomp).
+/// The policy as text for liblxc: LXD's defaults (loading kernels and modules, opening files by handle, forced
+/// unmounts), security.syscalls.* under their new and old names, or raw.seccomp as it is. "" if nothing is restricted.
 std::string seccomp_profile(const api::StringMap& config);
-/// @throws Error Internal if libseccomp fails
-std::string seccomp_bpf(const api::StringMap& config);
+/// LXD's rules of which of these keys exclude each other. @throws Error InvalidArgument with LXD's texts
+void check_seccomp(const api::StringMap& config);
 
 } // namespace lxdcore::instance

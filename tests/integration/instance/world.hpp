@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -47,7 +48,11 @@ public:
 
     Core& core() { return *core_; }
     InstanceService& instances() { return core_->instances(); }
-    void open() { core_ = std::make_unique<Core>(options(dir_.path())); }
+    void open(const std::function<void(CoreOptions&)>& change = {}) {
+        auto chosen = options(dir_.path());
+        if (change) change(chosen);
+        core_ = std::make_unique<Core>(std::move(chosen));
+    }
     void close() { core_.reset(); }
     const std::filesystem::path& path() const { return dir_.path(); }
 

@@ -4,7 +4,6 @@
 #include <lxdcore/error.hpp>
 
 #include "instance/lxc/lxc_config.hpp"
-#include "instance/lxc/seccomp_profile.hpp"
 #include "support/golden.hpp"
 
 using namespace lxdcore;
@@ -37,7 +36,7 @@ TEST_CASE("a privileged container loses capabilities and devices instead of havi
     auto in = unprivileged();
     in.idmap = {};
     in.idmapped_root = false;
-    in.apparmor = true;
+    in.apparmor = "lxd-c1_</var/lib/lxd>";
     in.expanded_config = {{"security.nesting", "true"}};
     test::Golden::open("lxc/privileged.conf").check(lxc_config(in));
 }
@@ -45,14 +44,16 @@ TEST_CASE("a privileged container loses capabilities and devices instead of havi
 TEST_CASE("configuration keys, limits, disks and raw.lxc appear in it") {
     auto in = unprivileged();
     in.nics.clear();
-    in.expanded_config = {{"environment.FOO", "a b"},
-                          {"limits.kernel.nofile", "1000"},
-                          {"linux.sysctl.net.ipv4.ip_forward", "1"},
-                          {"raw.lxc", "  LXC.signal.halt=SIGTERM \r\n# x\n"},
-                          {"user.meta", "two\nlines"}};
+    in.expanded_config = {
+        {"environment.FOO", "a b"},
+        {"limits.kernel.nofile", "1000"},
+        {"linux.sysctl.net.ipv4.ip_forward", "1"},
+        {"raw.lxc", "  LXC.signal.halt=SIGTERM \r\n# x\nlxc.idmap = u 70000 1000 1\nother = x\nlxc.hook.stop = /bin/x"},
+        {"user.meta", "two\nlines"}};
     in.cgroup = {{false, "memory", "memory.limit_in_bytes", "5"},
                  {true, "pids", "pids.max", "7"},
                  {false, "blkio", "blkio.throttle.read_bps_device", "254:0 10000000"}};
+    in.idmap.ranges.push_back({true, true, 1000, 70000, 1});
     in.mounts = {{"/srv/a b", "mnt/x", "none", {"bind", "create=dir"}}};
     test::Golden::open("lxc/configured.conf").check(lxc_config(in));
 }
@@ -70,15 +71,4 @@ TEST_CASE("no value can become a second line (R5)") {
     inputs[5].expanded_config = {{"limits.kernel.nofile", evil}};
     for (const auto& in : inputs)
         CHECK_THROWS_AS(lxc_config(in), Error);
-}
-
-TEST_CASE("the seccomp policy denies modules, kexec and handles, and can be turned off") {
-    const auto text = seccomp_profile({});
-    for (const char* call :
-         {"kexec_load", "open_by_handle_at", "init_module", "finit_module", "delete_module", "reject_force_umount"})
-        CHECK(text.find(call) != std::string::npos);
-    CHECK(seccomp_bpf({}).size() % 8 == 0);
-    CHECK(seccomp_bpf({}).size() > 8);
-    CHECK(seccomp_profile({{"security.syscalls.deny_default", "false"}}).empty());
-    CHECK(seccomp_bpf({{"security.syscalls.deny_default", "false"}}).empty());
 }

@@ -19,23 +19,25 @@ TEST_CASE("what breaks our hold on the container is refused in every spelling (R
                             "lxc.ephemeral = 1",
                             "LXC.EPHEMERAL=1",
                             "lxc.prlimit.nofile = 5",
-                            "lxc.hook.start-host = /bin/sh",
-                            "lxc.hook.pre-start=/x",
+                            "lxc.syslog = local0",
+                            "lxc.hook = ",
+                            "lxc.hook.post-stop=",
+                            "lxc.hook.version = 0",
                             "lxc.include = /x",
-                            "lxc.idmap = u 0 0 1",
+                            "LXC.include=/x",
+                            "lxc.idmap = ",
+                            "lxc.idmap",
                             "lxc.cgroup.dir.monitor = x",
                             "lxc.rootfs.path = /",
-                            "lxc.uts.name = other",
                             "# comment\nlxc.log.file=/x",
-                            "lxc.log.file \t = \"/x\"",
-                            "lxc.console.logfile = /x"}) {
+                            "lxc.log.file \t = \"/x\""}) {
         CAPTURE(raw);
         CHECK_THROWS_AS(check_raw_lxc(raw), Error);
     }
 }
 
 TEST_CASE("lines that are none are refused") {
-    for (const char* raw : {"lxc.mount.entry", "= x", "foo = bar", "lxc mount = x", "lxc.x\x01 = y", "lxc.x = a\x7f"}) {
+    for (const char* raw : {"lxc.mount.entry", "= x", "lxc mount = x", "lxc.x\x01 = y", "lxc.x = a\x7f"}) {
         CAPTURE(raw);
         CHECK_THROWS_AS(check_raw_lxc(raw), Error);
     }
@@ -48,4 +50,20 @@ TEST_CASE("harmless settings pass and are read as liblxc reads them") {
     CHECK(lines[1].second == "a b c d 0 0");
     CHECK_NOTHROW(check_raw_lxc("lxc.mount.entry = a b c d 0 0\nlxc.apparmor.profile=unconfined"));
     CHECK_NOTHROW(check_raw_lxc(""));
+}
+
+TEST_CASE("an administrator may set hooks, mounts and id maps; what LXD ignores is left out") {
+    const char* raw = "lxc.hook.start-host = /bin/x\nlxc.idmap = u 1000 1000 1\nfoo = bar\nlxc.uts.name=\"other\"\n";
+    CHECK_NOTHROW(check_raw_lxc(raw));
+    CHECK(raw_lxc_text(raw) == "lxc.hook.start-host = /bin/x\nlxc.uts.name = other\n");
+}
+
+TEST_CASE("where only unprivileged containers are allowed, nothing leads out of them (R14)") {
+    for (const char* raw : {"lxc.include = /x", " LXC.Include = /x", "lxc.idmap = u 0 0 1", "lxc.hook.pre-start=/x",
+                            "\tlxc.hook.mount = /x\r", "lxc.mount.entry = / x none bind", "lxc.mount.auto = sys:rw",
+                            "lxc.mount.fstab=/x", "# a\nlxc.idmap = g 0 0 1", "lxc.rootfs.options = x"}) {
+        CAPTURE(raw);
+        CHECK_THROWS_AS(check_contained(raw), Error);
+    }
+    CHECK_NOTHROW(check_contained("lxc.signal.halt = SIGTERM\nlxc.environment = A=lxc.hook"));
 }
