@@ -117,7 +117,8 @@ void raw_lxc_line(std::string_view raw) {
     if (equals == std::string::npos) refuse("Invalid raw.lxc line: {}", raw);
     const auto key = text::lower(text::trim(std::string_view{line}.substr(0, equals)));
     if (key == "lxc.logfile" || key == "lxc.log.file") refuse("Setting lxc.logfile is not allowed");
-    if (key == "lxc.log" || key.starts_with("lxc.log.") || key == "lxc.syslog" || key == "lxc.loglevel")
+    if (key == "lxc.syslog") refuse("Setting lxc.log.syslog is not allowed");
+    if (key == "lxc.log" || key.starts_with("lxc.log.") || key == "lxc.loglevel")
         refuse("Setting {} is not allowed", key);
     if (key == "lxc.ephemeral") refuse("Setting lxc.ephemeral is not allowed");
     if (key.starts_with("lxc.prlimit."))

@@ -45,6 +45,18 @@ void with_context(const char* context, Check&& check) {
     }
 }
 
+bool isolation_differs(const Loaded& before, const Loaded& after) {
+    for (const char* key : {"security.idmap.isolated", "security.idmap.size", "security.idmap.base"})
+        if (before.value(key) != after.value(key)) return true;
+    return false;
+}
+
+bool map_differs(const Loaded& before, const Loaded& after) {
+    for (const char* key : {"security.privileged", "raw.idmap", "raw.lxc"})
+        if (before.value(key) != after.value(key)) return true;
+    return isolation_differs(before, after) || !after.row.config.contains("volatile.idmap.next");
+}
+
 void drop_empty(api::StringMap& map) {
     std::erase_if(map, [](const auto& entry) { return entry.second.empty(); });
 }
@@ -127,11 +139,16 @@ void Manager::apply_change(const Loaded& before, Loaded after, bool user_request
     drop_empty(after.row.config);
     Rollback undo;
     undo.add([&] { release_slot(ref); });
-    with_context("Failed to get ID map", [&] {
-        const auto next = next_idmap(after);
-        after.row.config["volatile.idmap.next"] = next.map.json();
-        after.row.config["volatile.idmap.base"] = std::to_string(next.base);
-    });
+    if (map_differs(before, after)) {
+        if (isolation_differs(before, after)) after.row.config.erase("volatile.idmap.base"); // a new place
+        try {
+            const auto next = next_idmap(after);
+            after.row.config["volatile.idmap.next"] = next.map.json();
+            after.row.config["volatile.idmap.base"] = std::to_string(next.base);
+        } catch (const Error& error) {
+            throw Error{ErrorCode::Internal, std::string{"Failed to get ID map: "} + error.what()};
+        }
+    }
     if (cloud_init_differs(before, after)) after.row.config["volatile.cloud-init.instance-id"] = text::uuid4();
     const auto limits = [](const api::StringMap& config) {
         return std::vector<api::StringMap::value_type>{config.lower_bound("limits."), config.lower_bound("limits/")};
@@ -282,7 +299,7 @@ void Manager::profile_changed(const std::string& project, const std::string& pro
     }
     if (!failures.empty())
         throw Error{ErrorCode::Internal,
-                    "The following instances failed to update (profile change still saved):" + failures};
+                    "The following instances failed to update (profile change still saved):" + failures + "\n"};
 }
 
 } // namespace lxdcore::instance

@@ -59,15 +59,20 @@ void check_networks(db::Transaction& tx, const api::ProfilePut& profile, ErrorCo
     }
 }
 
+template <typename Check>
+void as_server_errors(Check&& check) {
+    try {
+        check();
+    } catch (const Error& error) {
+        throw Error{error.code() == ErrorCode::InvalidArgument ? ErrorCode::Internal : error.code(), error.what()};
+    }
+}
+
 /// LXD answers 500 to a bad value in PUT and PATCH, 400 in POST; control characters are 400 everywhere (D5).
 void validate_change(const api::ProfilePut& profile) {
     config::check_text(profile.config);
     config::check_text(profile.devices);
-    try {
-        validate(profile);
-    } catch (const Error& error) {
-        throw Error{error.code() == ErrorCode::InvalidArgument ? ErrorCode::Internal : error.code(), error.what()};
-    }
+    as_server_errors([&] { validate(profile); });
 }
 
 [[noreturn]] void throw_not_found(std::string_view context = {}) {
@@ -140,7 +145,8 @@ void Manager::apply(const std::string& project, const api::Profile& before, cons
     const auto stored = normalised(next);
     config::check_policy(before.config, stored.config);
     global_.read([&](db::Transaction& tx) { check_networks(tx, stored, ErrorCode::Internal); });
-    if (!before.used_by.empty() && listener_.check) listener_.check(project, before.name, stored);
+    if (!before.used_by.empty() && listener_.check)
+        as_server_errors([&] { listener_.check(project, before.name, stored); });
     global_.write([&](db::Transaction& tx) {
         const auto id = ProfileRepository::id(tx, project, before.name);
         if (!id) throw_not_found();

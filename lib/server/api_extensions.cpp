@@ -8,6 +8,7 @@ const std::vector<std::string>& ServerService::api_extensions() {
     static const std::vector<std::string> extensions{
         "container_host_shutdown_timeout",   // boot.host_shutdown_timeout
         "container_stop_priority",           // boot.stop.priority
+        "container_syscall_filtering",       // security.syscalls.*
         "container_last_used_at",            // last_used_at of instances
         "etag",                              // ETag and If-Match
         "patch",                             // PATCH
@@ -51,6 +52,7 @@ const std::vector<std::string>& ServerService::api_extensions() {
         "network_nat_order",                 // ipv4.nat.order
         "container_full",                    // recursion=2
         "projects",                          // an answer for the default project
+        "container_protection_shift",        // security.protection.shift
         "network_leases_location",           // location of leases
         "resources_cpu_socket",              // socket ids
         "resources_gpu",                     // graphics cards

@@ -44,8 +44,8 @@ KEYS = {
     "raw.qemu": (None, "-s"),
     "security.secureboot": (None, "false"),
 }
-# Known to LXD, refused by us until they are applied.
-REFUSED = {
+# Taken and unset again; some are refused by us until they are applied.
+OTHERS = {
     "linux.kernel_modules": "loop", "migration.incremental.memory": "true", "migration.incremental.memory.goal": "50",
     "migration.incremental.memory.iterations": "3", "nvidia.runtime": "true", "nvidia.driver.capabilities": "compute",
     "raw.apparmor": "deny /x r,", "raw.seccomp": "2\ndenylist", "security.devlxd": "true", "security.devlxd.images": "true",
@@ -77,7 +77,7 @@ def config():
     steps += [patch(good, "all at once"), S("GET", c), patch({key: "" for key in good}, "unset all"), S("GET", c)]
     steps += [S("PUT", c, {"config": {"limits.cpu": "x"}}, note="bad value"), S("PUT", c, {"config": {"nosuch": "x"}}, note="unknown"),
               S("POST", I, {"name": "cfg-bad", "source": {"type": "none"}, "config": {"limits.cpu.allowance": "x"}}, note="bad value")]
-    for key, value in REFUSED.items():
+    for key, value in OTHERS.items():
         steps += [patch({key: value}, f"{key}={value!r}"), patch({key: ""}, f"unset {key}")]
     return steps + [S("GET", c, note="at the end"), S("DELETE", c)]
 
