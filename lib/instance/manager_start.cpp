@@ -5,12 +5,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "instance/architecture.hpp"
 #include "instance/lxc/lxc_config.hpp"
+#include "instance/lxc/raw_lxc.hpp"
 #include "instance/lxc/seccomp_profile.hpp"
 #include "instance/manager.hpp"
 #include "instance/template_files.hpp"
@@ -29,6 +31,17 @@ void write_plain(const Dir& dir, const std::string& name, const std::string& con
     const auto fd = dir.open_file(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (::write(fd.get(), content.data(), content.size()) != static_cast<ssize_t>(content.size()))
         throw_errno(dir.path() + "/" + name);
+}
+
+/// What init will get; raw.lxc may name a file of its own, which commands must follow as well.
+std::string policy_of(const Loaded& instance) {
+    auto out = seccomp_profile(instance.config);
+    for (const auto& [key, value] : parse_raw_lxc(instance.value("raw.lxc"))) {
+        if (key != "lxc.seccomp.profile") continue;
+        const std::filesystem::path file{value};
+        out = value.empty() ? std::string{} : Dir::open(file.parent_path().string()).read(file.filename().string());
+    }
+    return out;
 }
 
 TemplateContext template_context(const Loaded& instance, const std::string& trigger) {
@@ -193,8 +206,8 @@ void Manager::write_lxc_config(StartWork& work) {
     std::erase_if(in.cgroup, [&](const CgroupItem& item) { return !cgroups_.offers(item); });
     in.devices_v1 = cgroups_.find("devices") != nullptr;
     const auto policies = s_.state_dir.make_dir("security", 0700).make_dir("seccomp", 0700);
-    if (const auto profile = seccomp_profile(work.instance.config); !profile.empty()) {
-        write_plain(policies, dir_name(ref), profile);
+    if (const auto policy = policy_of(work.instance); !policy.empty()) {
+        write_plain(policies, dir_name(ref), policy);
         in.seccomp_file = policies.path() + "/" + dir_name(ref);
     } else {
         policies.remove(dir_name(ref));

@@ -202,6 +202,18 @@ TEST_CASE("system calls are filtered for init and for every command, by the poli
     world.stop("it-calls");
     world.set("it-calls", {{"raw.seccomp", "nonsense"}});
     CHECK(error_of(world.act("it-calls", "start")).starts_with("Failed to start the container"));
+    // A policy of raw.lxc holds for commands too.
+    test::TempDir dir;
+    std::ofstream{dir / "policy"} << "2\ndenylist\nrmdir errno 5\nunlinkat errno 5\n";
+    world.set("it-calls", {{"raw.seccomp", ""}, {"raw.lxc", "lxc.seccomp.profile = " + (dir / "policy").string()}});
+    world.start("it-calls");
+    CHECK(world.run("it-calls", "rmdir /mnt/x 2>&1 | grep -q 'I/O error\\|Input/output'") == 0);
+    world.stop("it-calls");
+    world.set("it-calls", {{"raw.lxc", "lxc.seccomp.profile ="}});
+    world.start("it-calls");
+    CHECK(status_line(world.pid("it-calls"), "Seccomp") == "0");
+    CHECK(world.run("it-calls", "rmdir /mnt/x") == 0);
+    world.stop("it-calls");
     world.remove("it-calls");
     CHECK(!std::filesystem::exists(world.path() / "security/seccomp/it-calls"));
 }
