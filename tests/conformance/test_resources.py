@@ -2,6 +2,7 @@
 """GET /1.0/resources: what a real LXD prints on the same machine, and, where there is none, what it printed for the
 machine in tests/data/resources."""
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -29,7 +30,7 @@ def settled(reply):
 
 @pytest.mark.skipif(not shutil.which("lxd") or KIND == "lxd", reason="needs a real LXD beside ours")
 def test_this_machine_is_described_as_lxd_describes_it(api):
-    other = Daemon("lxd", name="resources")
+    other = Daemon("lxd", name="resources", bridge=f"lxcr{os.getpid() % 1000}")
     try:
         other.start()
         theirs = settled(other.api.get("/1.0/resources").metadata)
