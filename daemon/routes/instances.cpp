@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <lxdcore/api/codec.hpp>
 #include <lxdcore/api/json_text.hpp>
 
 #include "routes/common.hpp"
@@ -16,14 +17,6 @@ std::string type_of(const std::string& base) {
     return "";
 }
 
-nlohmann::json full(App& app, const api::Instance& instance) {
-    nlohmann::json json = instance;
-    json["state"] = app.core.instances.state({instance.project, instance.name});
-    json["backups"] = nullptr;
-    json["snapshots"] = nullptr;
-    return json;
-}
-
 std::string url_of(const std::string& base, const std::string& project, const std::string& name) {
     return entity_url(base, name) + (project == "default" ? "" : "?project=" + percent_encode(project));
 }
@@ -37,21 +30,32 @@ std::string wanted_type(const Request& request, const std::string& base) {
     return type;
 }
 
-/// The common long list, recursion=1 without a filter: straight to text, and that inside its envelope from the start.
-Response list_as_text(const std::vector<std::string>& projects, const std::string& type, App& app) {
-    constexpr std::size_t kUsual = 2048;
+nlohmann::json shown(const api::Instance& instance, const api::InstanceState* state) {
+    nlohmann::json json = instance;
+    if (state == nullptr) return json;
+    json["state"] = *state;
+    json["backups"] = nullptr;
+    json["snapshots"] = nullptr;
+    return json;
+}
+
+/// The common long lists, without a filter: straight to text, and that inside its envelope from the start.
+Response list_as_text(const std::vector<std::string>& projects, const std::string& type, bool with_state, App& app) {
     const auto envelope = sync_envelope("[]");
     const auto middle = envelope.rfind(']');
     auto text = envelope.substr(0, middle);
-    for (const auto& project : projects) {
-        const auto instances = app.core.instances.list(project);
-        text.reserve(text.size() + instances.size() * kUsual);
-        for (const auto& instance : instances) {
-            if (!type.empty() && instance.type != type) continue;
-            if (text.size() > middle) text += ',';
-            api::append_json(text, instance);
-        }
-    }
+    const auto visit = [&](const api::Instance& instance, const api::InstanceState* state) {
+        if (!type.empty() && instance.type != type) return;
+        if (text.size() > middle) text += ',';
+        api::append_json(text, instance);
+        if (state == nullptr) return;
+        text.back() = ','; // goes on with what recursion=2 has more
+        text += R"("backups":null,"snapshots":null,"state":)";
+        text += api::encode_json(*state);
+        text += '}';
+    };
+    for (const auto& project : projects)
+        app.core.instances.each(project, with_state, visit);
     text.append(envelope, middle);
     return Response::plain(200, std::move(text), "application/json");
 }
@@ -62,19 +66,21 @@ Response list(const Request& request, App& app) {
     const auto type = wanted_type(request, base);
     const int recursion = request.recursion();
     const auto projects = listed_projects(request, app);
-    if (recursion == 1 && filter.empty()) return list_as_text(projects, type, app);
+    if ((recursion == 1 || recursion == 2) && filter.empty()) return list_as_text(projects, type, recursion == 2, app);
     auto reply = nlohmann::json::array();
+    const auto visit = [&](const api::Instance& instance, const api::InstanceState* state) {
+        if (!type.empty() && instance.type != type) return;
+        auto json = shown(instance, state);
+        if (!filter.matches(json)) return;
+        reply.push_back(recursion == 0 ? nlohmann::json(url_of(base, instance.project, instance.name))
+                                       : std::move(json));
+    };
     for (const auto& project : projects) {
         if (recursion == 0 && filter.empty() && type.empty()) {
             for (const auto& name : app.core.instances.names(project))
                 reply.push_back(url_of(base, project, name));
-            continue;
-        }
-        for (const auto& instance : app.core.instances.list(project)) {
-            if (!type.empty() && instance.type != type) continue;
-            nlohmann::json json = recursion == 2 ? full(app, instance) : nlohmann::json(instance);
-            if (!filter.matches(json)) continue;
-            reply.push_back(recursion == 0 ? nlohmann::json(url_of(base, project, instance.name)) : std::move(json));
+        } else {
+            app.core.instances.each(project, recursion == 2, visit);
         }
     }
     return Response::sync(reply);
@@ -89,8 +95,9 @@ Response post(const Request& request, App& app) {
 
 Response get(const Request& request, App& app) {
     const auto instance = app.core.instances.get(instance_ref(request, app));
-    return Response::sync(request.recursion() > 0 ? full(app, instance) : nlohmann::json(instance),
-                          InstanceService::etag(instance));
+    if (request.recursion() == 0) return Response::sync(instance, InstanceService::etag(instance));
+    const auto state = app.core.instances.state({instance.project, instance.name});
+    return Response::sync(shown(instance, &state), InstanceService::etag(instance));
 }
 
 Response put(const Request& request, App& app) {

@@ -63,32 +63,29 @@ std::vector<InstanceRow> InstanceRepository::load(Transaction& tx, const std::st
         const auto it = index.find(id);
         return it == index.end() ? nullptr : &out[it->second];
     };
-    auto config = tx.query(with(R"sql(
-        SELECT c.instance_id, c.key, c.value FROM instances_config AS c
-          JOIN instances AS i ON i.id = c.instance_id JOIN projects AS p ON p.id = i.project_id)sql",
-                                where),
-                           binds);
+    if (out.empty()) return out;
+    // Of one instance by the index, of many by reading all, which is in the order of the table.
+    const bool one = out.size() == 1;
+    const auto children = [&](const char* sql, const char* order = "") {
+        return one ? tx.query(sql + std::string{" WHERE instance_id = :id"} + order, {{":id", out.front().id}})
+                   : tx.query(sql + std::string{order});
+    };
+    auto config = children("SELECT instance_id, key, value FROM instances_config");
     while (config.next()) // mostly in the order of the keys
         if (auto* row = row_of(config.int64(0)))
             row->config.emplace_hint(row->config.end(), config.text(1), config.text(2));
 
-    auto devices = tx.query(with(R"sql(
-        SELECT d.instance_id, d.name, c.key, c.value FROM instances_devices AS d
-          JOIN instances AS i ON i.id = d.instance_id JOIN projects AS p ON p.id = i.project_id
-          LEFT JOIN instances_devices_config AS c ON c.instance_device_id = d.id)sql",
-                                 where),
-                            binds);
+    auto devices = children(R"sql(SELECT d.instance_id, d.name, c.key, c.value FROM instances_devices AS d
+                                    LEFT JOIN instances_devices_config AS c ON c.instance_device_id = d.id)sql");
     while (devices.next()) {
         auto* row = row_of(devices.int64(0));
         if (row == nullptr) continue;
         auto& device = row->devices[devices.text(1)];
         if (!devices.is_null(2)) device[devices.text(2)] = devices.text(3);
     }
-    auto profiles = tx.query(with(R"sql(
-        SELECT ip.instance_id, f.name FROM instances_profiles AS ip JOIN profiles AS f ON f.id = ip.profile_id
-          JOIN instances AS i ON i.id = ip.instance_id JOIN projects AS p ON p.id = i.project_id)sql",
-                                  where + " ORDER BY ip.instance_id, ip.apply_order"),
-                             binds);
+    auto profiles = children(R"sql(SELECT ip.instance_id, f.name FROM instances_profiles AS ip
+                                     JOIN profiles AS f ON f.id = ip.profile_id)sql",
+                             " ORDER BY ip.instance_id, ip.apply_order");
     while (profiles.next())
         if (auto* row = row_of(profiles.int64(0))) row->profiles.push_back(profiles.text(1));
     return out;

@@ -181,7 +181,7 @@ std::vector<std::string> Manager::names(const std::string& project) const {
     return s_.global.read_value([&](db::Transaction& tx) { return repo_.names(tx, project); });
 }
 
-std::vector<api::Instance> Manager::list(const std::string& project) const {
+void Manager::each(const std::string& project, bool with_state, const Visit& visit) const {
     std::vector<db::InstanceRow> rows;
     std::vector<db::ProfileRow> profiles;
     s_.global.read([&](db::Transaction& tx) {
@@ -189,11 +189,12 @@ std::vector<api::Instance> Manager::list(const std::string& project) const {
         profiles = repo_.profiles(tx, project);
     });
     const Expander expander{std::move(profiles)};
-    std::vector<api::Instance> out;
-    out.reserve(rows.size());
-    for (auto& row : rows)
-        out.push_back(to_api(expander.expand(std::move(row))));
-    return out;
+    for (auto& row : rows) {
+        auto instance = expander.expand(std::move(row));
+        std::optional<api::InstanceState> state;
+        if (with_state) state = state_of(instance);
+        visit(to_api(std::move(instance)), state ? &*state : nullptr);
+    }
 }
 
 api::Instance Manager::get(const InstanceRef& ref) const { return to_api(load(ref)); }
@@ -253,6 +254,12 @@ std::unique_ptr<InstanceManager> make_instance_manager(const Services& services)
 namespace lxdcore {
 
 InstanceService::~InstanceService() = default;
+
+std::vector<api::Instance> InstanceService::list(const std::string& project) const {
+    std::vector<api::Instance> out;
+    each(project, false, [&](const api::Instance& instance, const api::InstanceState*) { out.push_back(instance); });
+    return out;
+}
 
 std::string InstanceService::etag(const api::Instance& instance) {
     nlohmann::json fields = nlohmann::json::array();

@@ -60,7 +60,7 @@ public:
     void stop() noexcept override;
 
     std::vector<std::string> names(const std::string& project) const override;
-    std::vector<api::Instance> list(const std::string& project) const override;
+    void each(const std::string& project, bool with_state, const Visit& visit) const override;
     api::Instance get(const InstanceRef& ref) const override;
     api::InstanceState state(const InstanceRef& ref) const override;
 
@@ -114,6 +114,7 @@ private:
     Loaded load(const InstanceRef& ref) const; ///< @throws NotFound "Instance not found"
     Expander expander(const std::string& project) const;
     api::Instance to_api(Loaded instance) const;
+    api::InstanceState state_of(const Loaded& instance) const;
     void set_config(const Loaded& instance, const api::StringMap& changes);
     void require_project(const std::string& project) const;
     std::string dir_name(const InstanceRef& ref) const; ///< "c1", outside the default project "p_c1"
@@ -197,6 +198,7 @@ private:
     void container_ended(const InstanceRef& ref, std::uint64_t generation);
     void restart_rebooted(const InstanceRef& ref);
     void adopt();
+    void expire_logs_daily();
 
     // --- the host's start and end ---
     struct HostStop {

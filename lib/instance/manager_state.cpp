@@ -49,8 +49,10 @@ std::string host_name_of(const Loaded& instance, const std::string& hwaddr) {
 
 } // namespace
 
-api::InstanceState Manager::state(const InstanceRef& ref) const {
-    const auto instance = load(ref);
+api::InstanceState Manager::state(const InstanceRef& ref) const { return state_of(load(ref)); }
+
+api::InstanceState Manager::state_of(const Loaded& instance) const {
+    const auto ref = instance.ref();
     api::InstanceState out;
     const auto running = runtime_.find(ref);
     out.status_code = !running ? api::Status::Stopped : running->frozen ? api::Status::Frozen : api::Status::Running;

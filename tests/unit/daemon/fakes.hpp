@@ -61,7 +61,10 @@ public:
     OperationService* operations = nullptr;
 
     std::vector<std::string> names(const std::string&) const override { return {"c1"}; }
-    std::vector<api::Instance> list(const std::string&) const override { return {get({"default", "c1"})}; }
+    void each(const std::string&, bool with_state, const Visit& visit) const override {
+        const api::InstanceState state;
+        visit(get({"default", "c1"}), with_state ? &state : nullptr);
+    }
     api::Instance get(const InstanceRef& ref) const override {
         if (ref.name != "c1") not_here();
         api::Instance instance;

@@ -55,7 +55,11 @@ public:
 
     // --- reading ---
     virtual std::vector<std::string> names(const std::string& project) const = 0;
-    virtual std::vector<api::Instance> list(const std::string& project) const = 0;
+    using Visit = std::function<void(const api::Instance& instance, const api::InstanceState* state)>;
+    /// Shows the instances of a project in the order of their names, with their state if @p with_state, else null. Each
+    /// is made for its visit only, so that long lists cost little.
+    virtual void each(const std::string& project, bool with_state, const Visit& visit) const = 0;
+    std::vector<api::Instance> list(const std::string& project) const;
     /// Stored configuration and last known state; never touches the container.
     virtual api::Instance get(const InstanceRef& ref) const = 0;
     virtual api::InstanceState state(const InstanceRef& ref) const = 0;
