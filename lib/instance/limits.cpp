@@ -158,24 +158,4 @@ void check_kernel_limits(const api::StringMap& config) {
     }
 }
 
-api::StringMap instance_type_limits(const std::string& type) {
-    api::StringMap out;
-    for (const auto& part : text::split(type, '-')) {
-        const auto amount = part.size() > 1 ? text::parse_int(std::string_view{part}.substr(1)) : std::nullopt;
-        // LXD takes fractions of a gigabyte ("m0.5") too.
-        const auto dot = part.find('.');
-        if (part.starts_with('c') && amount && *amount > 0) {
-            out["limits.cpu"] = std::to_string(*amount);
-        } else if (part.starts_with('m') && amount && *amount > 0) {
-            out["limits.memory"] = fmt::format("{}MB", *amount * 1024);
-        } else if (part.starts_with('m') && dot == 2 && part.size() == 4 && std::isdigit(part[1]) &&
-                   std::isdigit(part[3])) {
-            out["limits.memory"] = fmt::format("{}MB", (part[1] - '0') * 1024 + (part[3] - '0') * 1024 / 10);
-        } else {
-            throw Error{ErrorCode::InvalidArgument, "Provided instance type doesn't exist: " + type};
-        }
-    }
-    return out;
-}
-
 } // namespace lxdcore::instance

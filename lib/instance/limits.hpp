@@ -29,8 +29,9 @@ void check_kernel_limits(const api::StringMap& config);
 /// "0-2,5" to its numbers; ranges that run backwards are empty, as in LXD. @throws Error InvalidArgument
 std::vector<std::int64_t> parse_cpu_list(const std::string& text);
 
-/// "c2-m4" and its parts to limits.cpu and limits.memory. @throws Error InvalidArgument
-/// "Provided instance type doesn't exist: zzz"
+/// "c2-m4" and its parts, "aws:t2.micro" or "t2.micro" (instance_types.inc) to limits.cpu, limits.cpu.allowance and
+/// limits.memory. @throws Error InvalidArgument "Provided instance type doesn't exist: zzz", "Bad custom instance type:
+/// cx"
 api::StringMap instance_type_limits(const std::string& type);
 
 } // namespace lxdcore::instance

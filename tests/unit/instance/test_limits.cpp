@@ -76,12 +76,55 @@ TEST_CASE("nonsense is refused with the key's name") {
         CHECK_THROWS_AS(of(config), Error);
 }
 
-TEST_CASE("instance types become limits") {
-    CHECK(instance_type_limits("c1-m2") == api::StringMap{{"limits.cpu", "1"}, {"limits.memory", "2048MB"}});
-    CHECK(instance_type_limits("c4") == api::StringMap{{"limits.cpu", "4"}});
-    CHECK(instance_type_limits("m0.5") == api::StringMap{{"limits.memory", "512MB"}});
-    for (const char* type : {"zzz", "c", "c0", "cx-m1", "c1-", "c1-m2-x"})
-        CHECK_THROWS_AS(instance_type_limits(type), Error);
+TEST_CASE("instance types become limits, as in LXD") {
+    const auto limits = [](const char* cpu, const char* allowance, const char* memory) {
+        api::StringMap out;
+        if (*cpu != '\0') out["limits.cpu"] = cpu;
+        if (*allowance != '\0') out["limits.cpu.allowance"] = allowance;
+        if (*memory != '\0') out["limits.memory"] = memory;
+        return out;
+    };
+    for (const auto& [type, expected] : {std::pair{"c1-m2", limits("1", "", "2048MB")},
+                                         {"m4-c2", limits("2", "", "4096MB")},
+                                         {"c4", limits("4", "", "")},
+                                         {"m0.5", limits("", "", "512MB")},
+                                         {"m0.1", limits("", "", "102MB")},
+                                         {"c0.5-m1.25", limits("1", "50%", "1280MB")},
+                                         {"c1.5", limits("2", "75%", "")},
+                                         {"c2.3", limits("3", "76%", "")},
+                                         {"c0.29", limits("1", "29%", "")},
+                                         {"c1.999", limits("2", "99%", "")},
+                                         {"c0.001", limits("1", "0%", "")},
+                                         {"c2-c3", limits("3", "", "")},
+                                         {"c1e1", limits("10", "", "")},
+                                         {"c+1", limits("1", "", "")},
+                                         {"c0", limits("", "", "")},
+                                         {"", limits("", "", "")},
+                                         {"c2-m1024", limits("2", "", "1048576MB")},
+                                         {"t2.micro", limits("1", "", "1024MB")},
+                                         {"aws:t2.micro", limits("1", "", "1024MB")},
+                                         {"c4.large", limits("2", "", "3840MB")},
+                                         {"gce:n1-standard-1", limits("1", "", "3840MB")},
+                                         {"gce:f1-micro", limits("1", "20%", "614MB")},
+                                         {"azure:Standard_B2s", limits("2", "", "4096MB")}}) {
+        CAPTURE(type);
+        CHECK(instance_type_limits(type) == expected);
+    }
+}
+
+TEST_CASE("unknown instance types are refused with LXD's words") {
+    for (const char* type : {"zzz", "c", "c-1", "m-2", "c1-", "-", "-c1", "c1-m2-x", "y-mx", "x2-y3", "C2-M4",
+                             "aws:", ":x", "aws:nosuch", "gce:t2.micro", "foo:bar", "#"}) {
+        CAPTURE(type);
+        CHECK_THROWS_WITH_AS(instance_type_limits(type),
+                             (std::string{"Provided instance type doesn't exist: "} + type).c_str(), Error);
+    }
+    for (const char* type :
+         {"cx", "cx-m1", "c1-mx", "mx-y", "c2m4", "c0x2", "c 1", "c1 -m1", "m1e-9", "cinf", "cnan"}) {
+        CAPTURE(type);
+        CHECK_THROWS_WITH_AS(instance_type_limits(type), (std::string{"Bad custom instance type: "} + type).c_str(),
+                             Error);
+    }
 }
 
 TEST_CASE("architectures have LXD's numbers") {
