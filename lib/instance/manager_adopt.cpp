@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "instance/log_expiry.hpp"
 #include "instance/lxc/lxc_config.hpp"
 #include "instance/lxc/lxc_runtime.hpp"
 #include "instance/manager.hpp"
@@ -32,6 +33,18 @@ void Manager::start() {
     s_.state_dir.make_dir("devlxd", 0755);
     repair();
     adopt();
+    post([this] { expire_logs_daily(); });
+}
+
+void Manager::expire_logs_daily() {
+    std::set<std::string> known, running;
+    for (const auto& row : s_.global.read_value([&](db::Transaction& tx) { return repo_.list(tx, ""); })) {
+        const InstanceRef ref{row.project, row.name};
+        known.insert(dir_name(ref));
+        if (runtime_.find(ref)) running.insert(dir_name(ref));
+    }
+    expire_logs(s_.state_dir.make_dir("logs", 0700), known, running, std::chrono::system_clock::now(), s_.log);
+    post_after(std::chrono::hours{24}, [this] { expire_logs_daily(); });
 }
 
 /// Finishes deletions and renames that were interrupted, and removes what interrupted creations left (R41).

@@ -13,6 +13,16 @@ namespace {
 constexpr std::size_t kMaxLog = 16 << 20;
 constexpr const char* kPolicies = "security/seccomp";
 
+/// Others, as console.log, which has an URL of its own, are not listed either.
+bool can_be_read(const std::string& log) {
+    try {
+        names::check_log_file(log);
+        return true;
+    } catch (const Error&) {
+        return false;
+    }
+}
+
 } // namespace
 
 std::optional<RunningGuest> Manager::running_guest(const Loaded& instance) const {
@@ -73,9 +83,8 @@ std::vector<std::string> Manager::logs(const InstanceRef& ref) const {
     (void)load(ref);
     const auto dir = log_dir(ref);
     std::vector<std::string> out;
-    // the console has an URL of its own
     for (auto& name : dir.list())
-        if (name != "console.log" && S_ISREG(dir.stat(name).st_mode)) out.push_back(std::move(name));
+        if (can_be_read(name) && S_ISREG(dir.stat(name).st_mode)) out.push_back(std::move(name));
     return out;
 }
 

@@ -111,7 +111,7 @@ void check_project(std::string_view name) {
 }
 
 void check_log_file(std::string_view name) {
-    constexpr std::string_view fixed[] = {"lxc.log", "lxc.conf", "qemu.log", "qemu.conf", "edk2.log"};
+    constexpr std::string_view fixed[] = {"lxc.log", "lxc.conf", "qemu.log", "qemu.conf"};
     constexpr std::string_view prefixes[] = {"migration_", "snapshot_", "exec_"};
     const bool known = std::find(std::begin(fixed), std::end(fixed), name) != std::end(fixed) ||
                        std::any_of(std::begin(prefixes), std::end(prefixes),
