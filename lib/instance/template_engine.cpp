@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cctype>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include <lxdcore/error.hpp>
@@ -196,7 +197,8 @@ private:
         if (accept(",")) fallback = either().text;
         expect(")");
         const auto it = context_.config.find(key);
-        return it == context_.config.end() ? fallback : it->second;
+        if (it == context_.config.end()) return fallback;
+        return it->second.substr(0, it->second.find_last_not_of('\n') + 1); // the template has the line's end
     }
 
     std::vector<Token> tokens_;
@@ -223,8 +225,15 @@ private:
     bool active() const { return blocks_.empty() || blocks_.back().active; }
 
     void step() {
+        constexpr std::string_view kBlank = " \t\r\n";
         const auto open = std::min({rest_.find("{{"), rest_.find("{%"), rest_.find("{#")});
-        emit(rest_.substr(0, open));
+        auto literal = rest_.substr(0, open);
+        if (std::exchange(trim_next_, false))
+            literal.remove_prefix(std::min(literal.find_first_not_of(kBlank), literal.size()));
+        // as pongo2: of what the template says, not of what an expression gave; comments trim nothing
+        if (open != std::string_view::npos && rest_[open + 1] != '#' && rest_.substr(open + 2).starts_with('-'))
+            literal = literal.substr(0, literal.find_last_not_of(kBlank) + 1);
+        emit(literal);
         if (open == std::string_view::npos) {
             rest_ = {};
             return;
@@ -236,7 +245,10 @@ private:
         auto body = rest_.substr(open + 2, close - open - 2);
         rest_.remove_prefix(close + 2);
         if (body.starts_with('-')) body.remove_prefix(1);
-        if (body.ends_with('-')) body.remove_suffix(1);
+        if (body.ends_with('-')) {
+            body.remove_suffix(1);
+            trim_next_ = kind != '#';
+        }
         if (kind == '{' && active()) emit(Expression{body, context_}.run().text);
         if (kind == '%') tag(text::trim(body));
     }
@@ -269,6 +281,7 @@ private:
     }
 
     std::string_view rest_;
+    bool trim_next_ = false; ///< the tag before ended with "-"
     std::string out_;
     std::vector<Block> blocks_;
     const TemplateContext& context_;

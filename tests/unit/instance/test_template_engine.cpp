@@ -12,7 +12,12 @@ namespace {
 
 const TemplateContext kContext{
     .values = {{"container.name", "c1"}, {"instance.privileged", "false"}, {"zero", "0"}, {"trigger", "create"}},
-    .config = {{"user.network_mode", "dhcp"}, {"user.evil", "{% include \"/etc/passwd\" %}"}}};
+    .config = {{"user.network_mode", "dhcp"},
+               {"user.blanks", " v "},
+               {"user.lines", "a\n\n"},
+               {"user.line", "\n"},
+               {"user.windows", "a\r\n"},
+               {"user.evil", "{% include \"/etc/passwd\" %}"}}};
 
 std::string render(const char* source) { return render_template(source, kContext); }
 
@@ -26,6 +31,23 @@ TEST_CASE("values, defaults and filters are filled in") {
     CHECK(render("{{ config_get('user.missing', 'static') }}") == "static");
     CHECK(render("{{ config_get(\"user.missing\", container.name)|capfirst }}") == "C1");
     CHECK(render("a{# {{ ignored }} #}b") == "ab");
+}
+
+TEST_CASE("a dash at a tag takes the blanks of the template on that side, as in LXD") {
+    CHECK(render("a \n\n {%- if true -%} \n\n b {%- endif %} c") == "ab c");
+    CHECK(render("{{ config_get('user.blanks','') }} {%- if true %}d{% endif -%}  e") == " v de");
+    CHECK(render("[{{- config_get('user.blanks','') -}}] \n{{- 'q' -}}\n z") == "[ v ]qz");
+    CHECK(render("a {#- c -#} b") == "a  b");
+    CHECK(render("{%- if false -%} x {%- else -%} y {%- endif -%}\t\r\n z") == "yz");
+    CHECK(render("a\u00a0{%- if true %}b{% endif %}") == "a\u00a0b");
+    CHECK(render("{% if true -%}\n\n\n a{% endif %} {{- trigger }}") == "acreate");
+}
+
+TEST_CASE("config_get gives values without the ends of lines at their end, as in LXD") {
+    CHECK(render("{{ config_get('user.lines', 'd') }}|{{ config_get('user.line', 'd') }}|") == "a||");
+    CHECK(render("{{ config_get('user.windows', '') }}|{{ config_get('user.blanks', '') }}|") == "a\r| v |");
+    CHECK(render("{{ config_get('user.none', 'd\n') }}|") == "d\n|");
+    CHECK(render("{% if config_get('user.line', '') == '' %}empty{% endif %}") == "empty");
 }
 
 TEST_CASE("conditions choose one branch") {
