@@ -11,6 +11,7 @@ OWED = [
     ("delete", "LXD", "<=", 1 / 3),
     ("GET /1.0, requests/s", "LXD", ">=", 10),
     ("list of instances, recursion=1", "LXD", "<=", 1 / 10),
+    ("list of running instances, recursion=2", "LXD", "<=", 1 / 5),
     ("idle daemon, MiB", "MiB", "<=", 12),
     ("Debian image -> instance, first", "LXD", "<=", 1 / 4),
     ("Debian image -> instance, cached", "LXD", "<=", 1 / 4),
