@@ -79,11 +79,21 @@ void drop_capabilities(const Steps& steps, std::uint64_t bounding) noexcept {
     steps.must("capset", ::syscall(SYS_capset, &header, data));
 }
 
-void load_seccomp(const Steps& steps, const std::vector<sock_filter>& filter) noexcept {
+void load_seccomp(const Steps& steps, const ExecRequest& request, int control) noexcept {
+    const auto& filter = request.seccomp;
     if (filter.empty()) return;
     const sock_fprog program{.len = static_cast<unsigned short>(filter.size()),
                              .filter = const_cast<sock_filter*>(filter.data())};
-    steps.must("load seccomp filter", ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program));
+    const unsigned flags = request.notify ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0;
+    const auto listener = ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
+    steps.must("load seccomp filter", listener);
+    if (!request.notify) return;
+    try {
+        send_fd(control, static_cast<int>(listener), kListenerMessage);
+    } catch (const Error& error) {
+        give_up(steps.fd(), false, error.what(), EIO);
+    }
+    ::close(static_cast<int>(listener));
 }
 
 /// Into the directory, resolved as a guest path that cannot be a magic link into something of the host.
@@ -105,7 +115,7 @@ void enter_directory(const Steps& steps, const std::string& cwd) noexcept {
 UniqueFd attach_terminal(const Steps& steps, const ExecRequest& request, int control) noexcept {
     try {
         Terminal terminal = open_guest_terminal(request.width, request.height);
-        send_fd(control, terminal.master.get());
+        send_fd(control, terminal.master.get(), kTerminalMessage);
         return std::move(terminal.slave);
     } catch (const Error& error) {
         give_up(steps.fd(), false, error.what(), EIO);
@@ -120,16 +130,16 @@ void take_streams(const Steps& steps, const UniqueFd& slave) noexcept {
         steps.must("dup", ::dup2(slave.get(), fd));
 }
 
-void become_user(const Steps& steps, const ExecRequest& request, const ExecPlan& plan) noexcept {
+void become_user(const Steps& steps, const ExecRequest& request, const ExecPlan& plan, int control) noexcept {
     if (plan.no_new_privs) steps.must("no_new_privs", ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
     steps.must("setgid", ::setresgid(request.group, request.group, request.group));
     // Loading a filter needs root of the guest, and the filter should see as little of us as it can.
-    if (request.user != 0) load_seccomp(steps, request.seccomp);
+    if (request.user != 0) load_seccomp(steps, request, control);
     steps.must("setuid", ::setresuid(request.user, request.user, request.user));
     // Both were reset by the change of ids.
     ::prctl(PR_SET_DUMPABLE, 0);
     steps.must("death signal", ::prctl(PR_SET_PDEATHSIG, SIGKILL));
-    if (request.user == 0) load_seccomp(steps, request.seccomp);
+    if (request.user == 0) load_seccomp(steps, request, control);
 }
 
 [[noreturn]] void execute(const Steps& steps, const ExecRequest& request) noexcept {
@@ -208,7 +218,7 @@ ExecPlan prepare_exec(const ExecRequest& request, const GuestProcess& guest) {
     enter_directory(steps, request.cwd);
     // All descriptors of this program are close-on-exec; this says it again for what could have been inherited.
     steps.must("close descriptors", ::syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC));
-    become_user(steps, request, plan);
+    become_user(steps, request, plan, fds.control);
     execute(steps, request);
 }
 

@@ -57,6 +57,7 @@ ExecRequest ExecRequest::parse(const Json& request) {
     exec.height = request.value("height", 0);
     for (const auto& path : request.at("cgroups"))
         exec.cgroups.push_back(c_text(path));
+    exec.notify = request.value("notify", false);
     if (const auto it = request.find("seccomp"); it != request.end())
         for (const auto& packed : *it)
             exec.seccomp.push_back(instruction(packed.get<std::uint64_t>()));

@@ -12,11 +12,15 @@
 
 namespace lxdcore::helper {
 
+/// What comes over the control socket of a command.
+inline constexpr char kTerminalMessage = 'p', kListenerMessage = 'l';
+
 /// One command to run inside a guest. On the wire (texts through bytes_to_text):
 /// {"command":[…],"environment":{…},"cwd":"", "user":0,"group":0,"interactive":false,"width":80,"height":24,
-///  "cgroups":["/sys/fs/cgroup/…"],"seccomp":[u64…],"rlimits":[[resource,soft,hard]…]}
+///  "cgroups":["/sys/fs/cgroup/…"],"seccomp":[u64…],"notify":false,"rlimits":[[resource,soft,hard]…]}
 /// Descriptors: 0, 1, 2 of the command, 5 the pidfd of the guest's init, 6 a SOCK_SEQPACKET socket: each byte that the
-/// daemon sends is a signal for the command; its end kills the command; an interactive command's pty master comes back.
+/// daemon sends is a signal for the command; its end kills the command. An interactive command's pty master comes back
+/// with the byte kTerminalMessage, with "notify" the listener of its seccomp filter with kListenerMessage.
 /// Replies: {"ok":true,"pid":host pid} once it runs, then {"ok":true,"return":code}; or
 /// {"ok":false,"error":…,"code":…}, with "return" 126 or 127 when the command could not be executed.
 struct ExecRequest {
@@ -33,6 +37,7 @@ struct ExecRequest {
     int width = 0, height = 0;
     std::vector<std::string> cgroups;
     std::vector<sock_filter> seccomp;
+    bool notify = false; ///< the filter asks about some calls
     std::vector<Limit> limits;
 
     static ExecRequest parse(const nlohmann::json& request); ///< @throws Error InvalidArgument

@@ -16,6 +16,7 @@ public:
     explicit GuestProcess(int pidfd);
 
     int pidfd() const noexcept { return pidfd_; }
+    int proc() const noexcept { return proc_.get(); } ///< its directory in the host's /proc, O_PATH
     /// Flags for setns(pidfd): the namespaces of @p wanted (CLONE_NEW…) that are not our own.
     int foreign_namespaces(int wanted) const;
     std::uint64_t bounding_set() const noexcept { return bounding_; }

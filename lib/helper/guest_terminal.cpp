@@ -59,9 +59,8 @@ Terminal open_guest_terminal(int width, int height) {
     return terminal;
 }
 
-void send_fd(int socket, int fd) {
-    char byte = 'p';
-    iovec part{&byte, 1};
+void send_fd(int socket, int fd, char kind) {
+    iovec part{&kind, 1};
     alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
     msghdr message{};
     message.msg_iov = &part;
@@ -73,7 +72,7 @@ void send_fd(int socket, int fd) {
     header->cmsg_type = SCM_RIGHTS;
     header->cmsg_len = CMSG_LEN(sizeof(int));
     std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
-    if (::sendmsg(socket, &message, MSG_NOSIGNAL) != 1) throw_errno("hand over the pty");
+    if (::sendmsg(socket, &message, MSG_NOSIGNAL) != 1) throw_errno("hand over a descriptor");
 }
 
 } // namespace lxdcore::helper

@@ -14,7 +14,7 @@ struct Terminal {
 /// @throws Error
 Terminal open_guest_terminal(int width, int height);
 
-/// Sends @p fd over a unix socket with one byte.
-void send_fd(int socket, int fd);
+/// Sends @p fd over a unix socket with one byte that says what it is. @throws Error
+void send_fd(int socket, int fd, char kind);
 
 } // namespace lxdcore::helper

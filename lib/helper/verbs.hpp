@@ -18,6 +18,8 @@ void mount_verb(const nlohmann::json& request, Reply& reply);
 /// Detaches what is mounted on a path inside a running guest, whose init's pidfd is descriptor 5.
 void unmount_verb(const nlohmann::json& request, Reply& reply);
 void unpack_verb(const nlohmann::json& request, Reply& reply);
+/// Carries out a system call for a process of a guest, whose pidfd is descriptor 5.
+void intercept_verb(const nlohmann::json& request, Reply& reply);
 void start_verb(const nlohmann::json& request, Reply& reply);
 
 } // namespace lxdcore::helper

@@ -29,8 +29,10 @@ struct RunningGuest {
     api::StringMap expanded_config;        ///< environment.*, security.*
     std::vector<std::string> cgroup_paths; ///< directories of the payload, one per mounted hierarchy, absolute
     std::string seccomp_bpf;               ///< compiled filter to load before exec; "" for none
-    std::string log_path;                  ///< $LXD_DIR/logs/<name>, 0700, exists
-    std::string lxc_path;                  ///< liblxc's lxcpath and name, for the console
+    /// Takes the listener of a command whose filter asks about some calls; empty: it asks about none.
+    std::function<void(UniqueFd listener)> serve_calls;
+    std::string log_path; ///< $LXD_DIR/logs/<name>, 0700, exists
+    std::string lxc_path; ///< liblxc's lxcpath and name, for the console
     std::string lxc_name;
 };
 

@@ -20,13 +20,13 @@ namespace {
 
 constexpr std::chrono::milliseconds kDrainCheck{3};
 constexpr std::size_t kLongestReply = 64u << 10;
+constexpr char kTerminal = 'p', kListener = 'l'; ///< what the helper sends, see helper/exec_request.hpp
 /// Of each recorded stream (R53); what comes after is read and dropped, so that the command can end.
 constexpr std::uint64_t kRecordLimit = 64u << 20;
 
 /// The descriptor that came with a message of the helper, if one did.
-UniqueFd receive_fd(int socket, ssize_t& received) {
-    char byte;
-    iovec part{&byte, 1};
+UniqueFd receive_fd(int socket, ssize_t& received, char& kind) {
+    iovec part{&kind, 1};
     alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
     msghdr message{};
     message.msg_iov = &part;
@@ -89,7 +89,7 @@ void ExecSession::adopt(Started started) {
     auto& reactor = services_.reactor;
     reply_token_ =
         reactor.watch(running_->reply.get(), EPOLLIN, [self = shared_from_this()](auto) { self->on_reply(); });
-    if (request_.interactive)
+    if (request_.interactive || guest_.serve_calls)
         control_token_ =
             reactor.watch(control_.get(), EPOLLIN, [self = shared_from_this()](auto) { self->on_control(); });
     for (auto& [name, pipe] : pipes_) {
@@ -145,10 +145,12 @@ void ExecSession::on_line(const std::string& line) {
 
 void ExecSession::on_control() {
     ssize_t received = 0;
-    UniqueFd master = receive_fd(control_.get(), received);
+    char kind = 0;
+    UniqueFd fd = receive_fd(control_.get(), received, kind);
     if (received == 0 || (received < 0 && errno != EAGAIN && errno != EINTR)) return cancel(control_token_);
-    if (!master || terminal_ || sockets_.count("0") == 0) return;
-    terminal_ = std::move(master);
+    if (fd && kind == kListener && guest_.serve_calls) return guest_.serve_calls(std::move(fd));
+    if (!fd || kind != kTerminal || terminal_ || sockets_.count("0") == 0) return;
+    terminal_ = std::move(fd);
     relays_["in"] = std::make_unique<Relay>(services_.reactor, duplicate(sockets_["0"].get()),
                                             duplicate(terminal_.get()), 0, [] {});
     relays_["0"] =

@@ -54,7 +54,8 @@ nlohmann::json exec_request(const RunningGuest& guest, const api::InstanceExecPo
             {"width", request.width},
             {"height", request.height},
             {"cgroups", std::move(cgroups)},
-            {"seccomp", std::move(filter)}};
+            {"seccomp", std::move(filter)},
+            {"notify", static_cast<bool>(guest.serve_calls)}};
 }
 
 } // namespace lxdcore::instance

@@ -114,6 +114,15 @@ const std::pair<const std::string, api::Device>& root_disk(const api::Devices& d
 Manager::Manager(const Services& services)
     : s_{services}, intents_{services.local}, cgroups_{CgroupLayout::detect()}, host_{HostResources::detect(cgroups_)},
       balancer_{cgroups_, host_.cpus}, cgroup_suffix_{suffix_of(services.state_dir.path())},
+      syscalls_{std::make_unique<SyscallServer>(
+          services.helper, services.log,
+          [this](const InstanceRef& ref) {
+              return InterceptedGuest{interception_of(load(ref).config),
+                                      Cgroup{cgroups_, cgroup_name(ref)}.directories()};
+          },
+          [this](const InstanceRef& ref, std::vector<std::string> command) {
+              return run_in_guest(ref, std::move(command));
+          })},
       guests_{make_guest_access(GuestAccess::Services{services.operations, services.events, services.storage,
                                                       services.helper, services.reactor, services.pool, services.log})},
       runtime_{services.reactor, {.ended = [this](const InstanceRef& ref, std::uint64_t generation) {

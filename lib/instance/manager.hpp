@@ -19,6 +19,7 @@
 #include "instance/guest.hpp"
 #include "instance/guest_events.hpp"
 #include "instance/instance_manager.hpp"
+#include "instance/intercept/syscall_server.hpp"
 #include "instance/limits.hpp"
 #include "instance/metrics.hpp"
 #include "instance/runtime_table.hpp"
@@ -217,6 +218,7 @@ private:
     void signal_halt(const InstanceRef& ref, const Running& running);
     RunningGuest guest(const InstanceRef& ref) const; ///< @throws BadState "Instance is not running"
     std::optional<RunningGuest> running_guest(const Loaded& instance) const;
+    int run_in_guest(const InstanceRef& ref, std::vector<std::string> command); ///< exit code, -1 without one
     template <typename Use>
     auto with_files(const InstanceRef& ref, Use&& use) const;
 
@@ -249,6 +251,7 @@ private:
     HostResources host_;
     CpuBalancer balancer_;
     std::string cgroup_suffix_;
+    std::unique_ptr<SyscallServer> syscalls_;
     std::unique_ptr<GuestAccess> guests_;
     std::shared_ptr<Gate> gate_ = std::make_shared<Gate>();
     /// Id ranges handed out to isolated instances whose rows may not be written yet.
@@ -263,7 +266,8 @@ private:
 };
 
 std::string instance_url(const InstanceRef& ref);
-bool offers_guest_api(const Loaded& instance); ///< security.devlxd
+inline constexpr const char* kSyscallSocket = "seccomp.socket"; ///< in the state directory
+bool offers_guest_api(const Loaded& instance);                  ///< security.devlxd
 /// Whether cloud-init should run again, which a new volatile.cloud-init.instance-id tells it.
 bool cloud_init_differs(const Loaded& before, const Loaded& after);
 OperationOptions operation_options(int type, const InstanceRef& ref, bool with_containers = true);

@@ -31,6 +31,8 @@ bool may_run(const std::string& sockets, const std::string& lxc_path, const std:
 
 void Manager::start() {
     s_.state_dir.make_dir("devlxd", 0755);
+    s_.state_dir.remove(kSyscallSocket);
+    syscalls_->listen(s_.state_dir.path() + "/" + kSyscallSocket);
     repair();
     adopt();
     post([this] { expire_logs_daily(); });

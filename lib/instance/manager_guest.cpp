@@ -2,7 +2,10 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <nlohmann/json.hpp>
+
 #include "instance/lxc/seccomp_filter.hpp"
+#include "instance/lxc/seccomp_profile.hpp"
 #include "instance/manager.hpp"
 #include "util/names.hpp"
 
@@ -33,6 +36,11 @@ std::optional<RunningGuest> Manager::running_guest(const Loaded& instance) const
     const auto policy = s_.state_dir.exists(kPolicies)
                             ? s_.state_dir.dir(kPolicies).read_if_exists(dir_name(ref), kMaxLog).value_or("")
                             : std::string{};
+    std::function<void(UniqueFd)> serve_calls;
+    if (asks_about_calls(policy))
+        serve_calls = [this, ref, init = running->init_pid](UniqueFd listener) {
+            syscalls_->serve(ref, init, std::move(listener));
+        };
     return RunningGuest{.ref = ref,
                         .init_pid = running->init_pid,
                         .init_pidfd = running->init_pidfd,
@@ -40,6 +48,7 @@ std::optional<RunningGuest> Manager::running_guest(const Loaded& instance) const
                         .expanded_config = instance.config,
                         .cgroup_paths = Cgroup{cgroups_, running->cgroup}.directories(),
                         .seccomp_bpf = seccomp_bpf(policy),
+                        .serve_calls = std::move(serve_calls),
                         .log_path = log_dir(ref).path(),
                         .lxc_path = s_.state_dir.path() + "/containers",
                         .lxc_name = dir_name(ref)};
@@ -59,6 +68,15 @@ OperationPtr Manager::exec(const InstanceRef& ref, const api::InstanceExecPost& 
 
 OperationPtr Manager::exec(const InstanceRef& ref, const api::InstanceExecPost& request, const ExecStreams& streams) {
     return guests_->exec(guest(ref), request, streams);
+}
+
+int Manager::run_in_guest(const InstanceRef& ref, std::vector<std::string> command) {
+    constexpr std::chrono::seconds kPatience{30};
+    api::InstanceExecPost request;
+    request.command = std::move(command);
+    const auto operation = exec(ref, request, ExecStreams{});
+    if (!operation->wait(kPatience) || !operation->error().empty()) return -1;
+    return operation->to_json().at("metadata").value("return", -1);
 }
 
 OperationPtr Manager::console(const InstanceRef& ref, int width, int height) {

@@ -209,6 +209,10 @@ void Manager::write_lxc_config(StartWork& work) {
     if (const auto policy = policy_of(work.instance); !policy.empty()) {
         write_plain(policies, dir_name(ref), policy);
         in.seccomp_file = policies.path() + "/" + dir_name(ref);
+        if (asks_about_calls(policy)) {
+            in.seccomp_proxy = s_.state_dir.path() + "/" + kSyscallSocket;
+            in.seccomp_cookie = SyscallServer::cookie(ref);
+        }
     } else {
         policies.remove(dir_name(ref));
     }

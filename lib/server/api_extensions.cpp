@@ -6,107 +6,112 @@ namespace lxdcore {
 /// In LXD's order; a name is here only when what it stands for works. Append where LXD's list has it.
 const std::vector<std::string>& ServerService::api_extensions() {
     static const std::vector<std::string> extensions{
-        "container_host_shutdown_timeout",   // boot.host_shutdown_timeout
-        "container_stop_priority",           // boot.stop.priority
-        "container_syscall_filtering",       // security.syscalls.*
-        "container_last_used_at",            // last_used_at of instances
-        "etag",                              // ETag and If-Match
-        "patch",                             // PATCH
-        "https_allowed_credentials",         // core.https_allowed_credentials
-        "directory_manipulation",            // files: directories
-        "container_cpu_time",                // cpu in the state
-        "network",                           // /1.0/networks
-        "profile_usedby",                    // used_by of profiles
-        "certificate_update",                // PUT and PATCH of certificates
-        "container_exec_recording",          // record-output
-        "container_exec_signal_handling",    // signals to exec
-        "container_image_properties",        // image.* keys
-        "id_map",                            // security.idmap.*
-        "network_firewall_filtering",        // ipv4.firewall, ipv6.firewall
-        "network_routes",                    // ipv4.routes, ipv6.routes
-        "storage",                           // /1.0/storage-pools
-        "file_delete",                       // DELETE of files
-        "file_append",                       // X-LXD-write: append
-        "network_dhcp_expiry",               // ipv4.dhcp.expiry
-        "image_create_aliases",              // aliases at image creation
-        "entity_description",                // descriptions
-        "image_force_refresh",               // POST …/refresh
-        "id_map_base",                       // security.idmap.base
-        "file_symlinks",                     // files: links
-        "container_edit_metadata",           // /metadata, /metadata/templates
-        "resource_limits",                   // sizes in the state and pools' resources
-        "resources",                         // /1.0/resources
-        "kernel_limits",                     // limits.kernel.*
-        "console",                           // console and its log
-        "restrict_devlxd",                   // security.devlxd
-        "devlxd_events",                     // events for guests
-        "network_dhcp_gateway",              // ipv4.dhcp.gateway
-        "file_get_symlink",                  // GET of a link
-        "network_leases",                    // leases
-        "operation_description",             // description of operations
-        "event_lifecycle",                   // lifecycle events
-        "devlxd_images",                     // security.devlxd.images
-        "network_state",                     // state of networks
-        "container_protection_delete",       // security.protection.delete
-        "network_hwaddr",                    // bridge.hwaddr
-        "network_nat_order",                 // ipv4.nat.order
-        "container_full",                    // recursion=2
-        "projects",                          // an answer for the default project
-        "container_protection_shift",        // security.protection.shift
-        "network_leases_location",           // location of leases
-        "resources_cpu_socket",              // socket ids
-        "resources_gpu",                     // graphics cards
-        "resources_numa",                    // NUMA nodes
-        "kernel_features",                   // environment: kernel_features
-        "id_map_current",                    // volatile.idmap.current
-        "network_nat_address",               // ipv4.nat.address
-        "lxc_features",                      // environment: lxc_features
-        "resources_v2",                      // the second form of /1.0/resources
-        "container_exec_user_group_cwd",     // exec: user, group, cwd
-        "resources_infiniband",              // cards: infiniband
-        "instances",                         // /1.0/instances
-        "image_types",                       // type of images
-        "resources_disk_sata",               // disks: rpm
-        "images_expiry",                     // expiry of images
-        "resources_network_firmware",        // cards: firmware_version
-        "image_profiles",                    // profiles of images
-        "resources_disk_id",                 // disks: device_id
-        "api_filtering",                     // filter= of lists
-        "instance_nic_network",              // network= of NICs
-        "firewall_driver",                   // environment: firewall
-        "resources_usb_pci",                 // USB and PCI devices
-        "resources_cpu_threads_numa",        // threads: numa_node
-        "resources_cpu_core_die",            // cores: die
-        "api_os",                            // environment: os_name, os_version
-        "resources_system",                  // system
-        "network_dns_search",                // dns.search
-        "network_state_bond_bridge",         // bridge in the state of networks
-        "usedby_consistency",                // used_by with the project
-        "resources_gpu_mdev",                // graphics cards: mediated devices
-        "resources_pci_iommu",               // PCI devices: iommu_group
-        "resources_network_usb",             // cards: usb_address
-        "resources_disk_address",            // disks: pci_address
-        "instance_bulk_state_change",        // PUT /1.0/instances
-        "certificate_project",               // restricted, projects
-        "project_usage",                     // state of projects
-        "warnings",                          // /1.0/warnings
-        "server_supported_storage_drivers",  // environment
-        "event_lifecycle_requestor_address", // requestor: address
-        "resources_gpu_usb",                 // graphics cards: usb_address
-        "network_counters_errors_dropped",   // errors and drops in counters
-        "metrics",                           // /1.0/metrics
-        "linux_sysctl",                      // linux.sysctl.*
-        "cloud_init",                        // cloud-init.*
-        "instance_all_projects",             // all-projects of instances
-        "instance_get_full",                 // recursion=1 of one instance
-        "event_project",                     // project of events
-        "storage_volume_api_filtering",      // filter= of volumes
-        "metrics_cpu_seconds",               // lxd_cpu_seconds_total
-        "certificate_token",                 // one-time tokens for new clients
-        "metrics_authentication",            // core.metrics_authentication
-        "instance_file_head",                // HEAD of files
-        "resources_pci_vpd",                 // vital product data
-        "storage_volumes_all_projects",      // all-projects of volumes
+        "container_host_shutdown_timeout",                // boot.host_shutdown_timeout
+        "container_stop_priority",                        // boot.stop.priority
+        "container_syscall_filtering",                    // security.syscalls.*
+        "container_last_used_at",                         // last_used_at of instances
+        "etag",                                           // ETag and If-Match
+        "patch",                                          // PATCH
+        "https_allowed_credentials",                      // core.https_allowed_credentials
+        "directory_manipulation",                         // files: directories
+        "container_cpu_time",                             // cpu in the state
+        "network",                                        // /1.0/networks
+        "profile_usedby",                                 // used_by of profiles
+        "certificate_update",                             // PUT and PATCH of certificates
+        "container_exec_recording",                       // record-output
+        "container_exec_signal_handling",                 // signals to exec
+        "container_image_properties",                     // image.* keys
+        "id_map",                                         // security.idmap.*
+        "network_firewall_filtering",                     // ipv4.firewall, ipv6.firewall
+        "network_routes",                                 // ipv4.routes, ipv6.routes
+        "storage",                                        // /1.0/storage-pools
+        "file_delete",                                    // DELETE of files
+        "file_append",                                    // X-LXD-write: append
+        "network_dhcp_expiry",                            // ipv4.dhcp.expiry
+        "image_create_aliases",                           // aliases at image creation
+        "entity_description",                             // descriptions
+        "image_force_refresh",                            // POST …/refresh
+        "id_map_base",                                    // security.idmap.base
+        "file_symlinks",                                  // files: links
+        "container_edit_metadata",                        // /metadata, /metadata/templates
+        "resource_limits",                                // sizes in the state and pools' resources
+        "resources",                                      // /1.0/resources
+        "kernel_limits",                                  // limits.kernel.*
+        "console",                                        // console and its log
+        "restrict_devlxd",                                // security.devlxd
+        "devlxd_events",                                  // events for guests
+        "network_dhcp_gateway",                           // ipv4.dhcp.gateway
+        "file_get_symlink",                               // GET of a link
+        "network_leases",                                 // leases
+        "operation_description",                          // description of operations
+        "event_lifecycle",                                // lifecycle events
+        "devlxd_images",                                  // security.devlxd.images
+        "network_state",                                  // state of networks
+        "container_protection_delete",                    // security.protection.delete
+        "network_hwaddr",                                 // bridge.hwaddr
+        "network_nat_order",                              // ipv4.nat.order
+        "container_full",                                 // recursion=2
+        "projects",                                       // an answer for the default project
+        "container_protection_shift",                     // security.protection.shift
+        "network_leases_location",                        // location of leases
+        "resources_cpu_socket",                           // socket ids
+        "resources_gpu",                                  // graphics cards
+        "resources_numa",                                 // NUMA nodes
+        "kernel_features",                                // environment: kernel_features
+        "id_map_current",                                 // volatile.idmap.current
+        "network_nat_address",                            // ipv4.nat.address
+        "lxc_features",                                   // environment: lxc_features
+        "resources_v2",                                   // the second form of /1.0/resources
+        "container_exec_user_group_cwd",                  // exec: user, group, cwd
+        "container_syscall_intercept",                    // security.syscalls.intercept.mknod, .setxattr
+        "resources_infiniband",                           // cards: infiniband
+        "instances",                                      // /1.0/instances
+        "image_types",                                    // type of images
+        "resources_disk_sata",                            // disks: rpm
+        "images_expiry",                                  // expiry of images
+        "resources_network_firmware",                     // cards: firmware_version
+        "container_syscall_intercept_mount",              // mounts carried out for guests
+        "container_syscall_intercept_mount_fuse",         // the same by programs of guests
+        "image_profiles",                                 // profiles of images
+        "resources_disk_id",                              // disks: device_id
+        "api_filtering",                                  // filter= of lists
+        "instance_nic_network",                           // network= of NICs
+        "firewall_driver",                                // environment: firewall
+        "resources_usb_pci",                              // USB and PCI devices
+        "resources_cpu_threads_numa",                     // threads: numa_node
+        "resources_cpu_core_die",                         // cores: die
+        "api_os",                                         // environment: os_name, os_version
+        "resources_system",                               // system
+        "network_dns_search",                             // dns.search
+        "network_state_bond_bridge",                      // bridge in the state of networks
+        "usedby_consistency",                             // used_by with the project
+        "resources_gpu_mdev",                             // graphics cards: mediated devices
+        "resources_pci_iommu",                            // PCI devices: iommu_group
+        "resources_network_usb",                          // cards: usb_address
+        "resources_disk_address",                         // disks: pci_address
+        "instance_bulk_state_change",                     // PUT /1.0/instances
+        "certificate_project",                            // restricted, projects
+        "project_usage",                                  // state of projects
+        "warnings",                                       // /1.0/warnings
+        "server_supported_storage_drivers",               // environment
+        "event_lifecycle_requestor_address",              // requestor: address
+        "resources_gpu_usb",                              // graphics cards: usb_address
+        "network_counters_errors_dropped",                // errors and drops in counters
+        "metrics",                                        // /1.0/metrics
+        "linux_sysctl",                                   // linux.sysctl.*
+        "cloud_init",                                     // cloud-init.*
+        "instance_all_projects",                          // all-projects of instances
+        "instance_get_full",                              // recursion=1 of one instance
+        "event_project",                                  // project of events
+        "storage_volume_api_filtering",                   // filter= of volumes
+        "metrics_cpu_seconds",                            // lxd_cpu_seconds_total
+        "certificate_token",                              // one-time tokens for new clients
+        "metrics_authentication",                         // core.metrics_authentication
+        "container_syscall_intercept_bpf_devices",        // device programs of cgroups
+        "container_syscall_intercept_sched_setscheduler", // realtime scheduling
+        "instance_file_head",                             // HEAD of files
+        "resources_pci_vpd",                              // vital product data
+        "storage_volumes_all_projects",                   // all-projects of volumes
     };
     return extensions;
 }

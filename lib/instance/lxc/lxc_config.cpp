@@ -80,6 +80,10 @@ void confinement(Emitter& out, const LxcConfigInput& in) {
     }
     if (!in.apparmor.empty()) out.pair("lxc.apparmor.profile", in.apparmor);
     if (!in.seccomp_file.empty()) out.pair("lxc.seccomp.profile", in.seccomp_file);
+    if (!in.seccomp_proxy.empty()) {
+        out.pair("lxc.seccomp.notify.proxy", "unix:" + in.seccomp_proxy);
+        out.pair("lxc.seccomp.notify.cookie", in.seccomp_cookie);
+    }
     for (const auto& range : kernel_ranges(in.idmap))
         out.pair("lxc.idmap", fmt::format("{} {} {} {}", range.uid ? 'u' : 'g', range.ns, range.host, range.count));
     for (const auto& item : in.cgroup)

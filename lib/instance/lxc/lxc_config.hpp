@@ -20,6 +20,7 @@ struct LxcConfigInput {
     std::string log_dir; ///< $LXD_DIR/logs/<name>
     std::string devlxd;  ///< directory that becomes /dev/lxd; "": none
     std::string seccomp_file;
+    std::string seccomp_proxy, seccomp_cookie; ///< where liblxc asks about calls, and as whom; "": nowhere
     std::string cgroup_payload, cgroup_monitor;
     bool idmapped_root = false;
     std::string apparmor; ///< a profile; "" on kernels without AppArmor

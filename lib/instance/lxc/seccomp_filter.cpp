@@ -59,7 +59,7 @@ std::optional<std::uint32_t> action(const std::vector<std::string>& line, std::s
     if (word == "kill") return SCMP_ACT_KILL;
     if (word == "trap") return SCMP_ACT_TRAP;
     if (word == "allow") return SCMP_ACT_ALLOW;
-    if (word == "notify") return SCMP_ACT_ERRNO(ENOSYS); // commands from outside have nobody who listens
+    if (word == "notify") return SCMP_ACT_NOTIFY;
     if (word != "errno" || at + 1 >= line.size()) return std::nullopt;
     const auto number = text::parse_int(line[at + 1]);
     if (!number || *number < 0 || *number > 4095) return std::nullopt;
@@ -205,6 +205,11 @@ private:
 };
 
 } // namespace
+
+std::string syscall_name(std::uint32_t arch, int number) {
+    const std::unique_ptr<char, void (*)(void*)> name{seccomp_syscall_resolve_num_arch(arch, number), std::free};
+    return name ? name.get() : "";
+}
 
 std::string seccomp_bpf(std::string_view policy) {
     if (policy.empty()) return {};

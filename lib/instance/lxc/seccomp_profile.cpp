@@ -7,6 +7,7 @@
 
 #include <lxdcore/error.hpp>
 
+#include "instance/intercept/interception.hpp"
 #include "instance/lxc/seccomp_text.hpp"
 #include "util/text.hpp"
 
@@ -55,14 +56,18 @@ std::string seccomp_profile(const api::StringMap& config) {
     const auto allow = value_of(config, Allow), deny = value_of(config, Deny);
     const bool defaults = !text::is_false(value_of(config, DenyDefault));
     const bool compat = text::is_true(value_of(config, DenyCompat));
-    if (!allow.empty()) return "2\nallowlist\n[all]\n" + allow + "\n";
-    if (!defaults && !compat && deny.empty()) return {};
+    const auto asked = notify_rules(interception_of(config));
+    if (!allow.empty()) return "2\nallowlist\n[all]\n" + allow + "\n" + asked;
+    if (!defaults && !compat && deny.empty() && asked.empty()) return {};
     std::string out = "2\ndenylist\n";
     if (defaults) out += seccomp_text::defaults;
     if (!defaults) out += "[all]\n";
+    out += asked;
     if (compat) out += seccomp_text::compat;
     if (!deny.empty()) out += (compat ? "[all]\n" : "") + deny + "\n";
     return out;
 }
+
+bool asks_about_calls(std::string_view policy) { return policy.find(" notify") != std::string_view::npos; }
 
 } // namespace lxdcore::instance
