@@ -153,10 +153,11 @@ Outcome set_scheduler(const nlohmann::json& request, const CallingProcess& calle
     // In the guest a number can only mean a process of the guest; "myself" would be the child.
     const auto own = process.read("status");
     const auto line = own.find("NSpid:");
+    if (line == std::string::npos) return kProceed;
     const auto last = own.find_last_of(" \t", own.find('\n', line));
     const auto number = target == 0 ? static_cast<pid_t>(std::stol(own.substr(last))) : target;
     const int flags = process.foreign_namespaces(CLONE_NEWPID);
-    if (line == std::string::npos || flags == 0 || ::setns(caller.process_fd(), flags) != 0) return kProceed;
+    if (flags == 0 || ::setns(caller.process_fd(), flags) != 0) return kProceed;
     const pid_t child = ::fork();
     if (child < 0) throw_errno("fork");
     if (child == 0) ::_exit(::sched_setscheduler(number, policy, &parameters) == 0 ? 0 : errno);

@@ -12,6 +12,7 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <thread>
 
@@ -159,7 +160,10 @@ void SyscallServer::listen(const std::string& path) {
 void SyscallServer::accept_all(int socket) {
     while (wait_for(socket)) {
         auto peer = std::make_shared<UniqueFd>(::accept4(socket, nullptr, nullptr, SOCK_CLOEXEC));
-        if (!*peer) continue;
+        if (!*peer) { // no descriptors left, perhaps: the connection waits in the queue
+            std::this_thread::sleep_for(std::chrono::milliseconds{100});
+            continue;
+        }
         ucred who{};
         socklen_t size = sizeof who;
         if (::getsockopt(peer->get(), SOL_SOCKET, SO_PEERCRED, &who, &size) != 0 || who.uid != 0) continue;
