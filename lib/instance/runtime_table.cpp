@@ -57,12 +57,14 @@ struct RuntimeTable::Impl : std::enable_shared_from_this<RuntimeTable::Impl> {
         std::unique_lock lock{mutex};
         const auto it = by_generation(generation);
         if (it == entries.end()) return;
-        auto& entry = it->second;
         const auto ref = it->first;
-        const auto monitor = std::exchange(entry.monitor_watch, 0);
+        const auto watch = it->second.monitor_watch;
         lock.unlock();
-        reactor.cancel(monitor);
+        // The entry names the watch until this is over: who destroys the table waits for it by cancelling.
         callbacks.ended(ref, generation);
+        reactor.cancel(watch);
+        lock.lock();
+        if (const auto left = by_generation(generation); left != entries.end()) left->second.monitor_watch = 0;
     }
 };
 

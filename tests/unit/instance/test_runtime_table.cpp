@@ -95,3 +95,22 @@ TEST_CASE_FIXTURE(Fixture, "a stop that was asked for can be withdrawn") {
     CHECK(!table.find(ref)->keep);
     ::kill(pair.init, SIGKILL);
 }
+
+TEST_CASE("nothing is reported any more once the table is gone") {
+    Reactor reactor;
+    std::promise<void> begun;
+    std::atomic<bool> over = false;
+    auto table = std::make_unique<RuntimeTable>(
+        reactor, RuntimeTable::Callbacks{.ended = [&](const InstanceRef&, std::uint64_t) {
+            begun.set_value();
+            std::this_thread::sleep_for(50ms); // whom it belongs to would be destroyed meanwhile
+            over = true;
+        }});
+    Pair pair{"sleep 1000 & wait"};
+    table->add({"default", "c1"}, pair.init, {}, "");
+    pair.monitor.kill(SIGKILL);
+    begun.get_future().wait();
+    table.reset();
+    CHECK(over);
+    ::kill(pair.init, SIGKILL);
+}
