@@ -36,7 +36,7 @@ std::span<const Key> instance_keys() {
         {"limits.memory.swap.priority", "10", check::priority, true, true},
         {"limits.network.priority", "0", check::priority, true, true},
         {"limits.processes", "", check::int64, true, true},
-        {"linux.kernel_modules", "", check::any, true, false},
+        {"linux.kernel_modules", "", check::any, true, true},
         {"linux.sysctl.*", "", check::any, false, true},
         {"migration.incremental.memory", "false", check::boolean, true, false},
         {"migration.incremental.memory.goal", "70", check::uint32, true, false},

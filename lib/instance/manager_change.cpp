@@ -7,6 +7,7 @@
 
 #include "config/config_keys.hpp"
 #include "instance/architecture.hpp"
+#include "instance/kernel_modules.hpp"
 #include "instance/manager.hpp"
 #include "operation/operation_types.hpp"
 #include "util/names.hpp"
@@ -137,6 +138,9 @@ void Manager::apply_change(const Loaded& before, Loaded after, bool user_request
     for (const auto& [key, value] : apply_devices(before, after))
         after.row.config[key] = value;
     drop_empty(after.row.config);
+    if (const auto modules = after.value("linux.kernel_modules");
+        running && modules != before.value("linux.kernel_modules"))
+        load_kernel_modules(modules);
     Rollback undo;
     undo.add([&] { release_slot(ref); });
     if (map_differs(before, after)) {

@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "instance/architecture.hpp"
+#include "instance/kernel_modules.hpp"
 #include "instance/lxc/lxc_config.hpp"
 #include "instance/lxc/raw_lxc.hpp"
 #include "instance/lxc/seccomp_profile.hpp"
@@ -101,6 +102,7 @@ void Manager::start_claimed(const InstanceRef& ref) {
     Steps steps{s_.log, "instance start", ref.name};
     StartWork work{.instance = load(ref)};
     check_expanded(work.instance);
+    load_kernel_modules(work.instance.value("linux.kernel_modules"));
     steps.done("load");
     s_.storage.require_pool(s_.storage.pool_of(ref.project, ref.name));
     for (const auto& name : {cgroup_name(ref), monitor_cgroup(ref)})
