@@ -95,6 +95,11 @@ TOUCHING = re.compile(
     r"read_symlink|status|symlink_status|permissions|resize_file|(?:recursive_)?directory_iterator|directory_entry|"
     r"file_size|last_write_time|space|temp_directory_path)\b")
 SHELL = re.compile(r"(?<![\w.>:])(?:::|std::)?(?:system|popen)\s*\(\s*[^)\s]|\"(?:/usr)?/bin/(?:ba|da)?sh\"|\"-c\"")
+WALL_CLOCK = re.compile(r"\bsystem_clock\b|\bCLOCK_REALTIME\b|\bstd::time\s*\(|::time\s*\(\s*(?:nullptr|NULL|0)|\bgettimeofday\b")
+# Dates that are shown or kept; how long something takes is measured on the monotonic clock (R59).
+WALL_CLOCK_FILES = {"lib/api/types.cpp", "lib/instance/log_expiry.hpp", "lib/instance/log_expiry.cpp",
+                    "lib/instance/manager_adopt.cpp", "daemon/logging.cpp", "daemon/auth/authorizer.cpp",
+                    "daemon/routes/metrics.cpp"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 SOURCES = {".cpp", ".hpp", ".h", ".c", ".py", ".sh"}
 SPDX = "SPDX-License-Identifier: Apache-2.0"
@@ -166,6 +171,8 @@ class Checker:
                 needed.remove((path, line.strip()))
             elif not opener and touching:
                 self.report(path, number, "opens or walks a path outside util/dir.cpp (R1): " + line.strip()[:80])
+            if path.startswith(("lib/", "daemon/", "client/")) and path not in WALL_CLOCK_FILES and WALL_CLOCK.search(line):
+                self.report(path, number, "reads the wall clock (R59): " + line.strip()[:80])
             if path.startswith(("lib/", "daemon/", "client/")) and SHELL.search(line):
                 self.report(path, number, "starts a shell (R6): " + line.strip()[:80])
         if needed or (path in OPENERS and not touches):

@@ -68,6 +68,12 @@ class CheckLayers(unittest.TestCase):
         self.breaks("daemon/x.cpp", 'int r = system("true");\n', "R6")
         self.breaks("daemon/x.cpp", 'spawn({"/bin/sh", "x"});\n', "R6")
 
+    def test_wall_clock(self):
+        self.breaks("lib/operation/x.cpp", "auto end = std::chrono::system_clock::now() + timeout;\n", "R59")
+        self.breaks("daemon/x.cpp", "const auto now = std::time(nullptr);\n", "R59")
+        self.passes("lib/operation/x.cpp", "auto end = std::chrono::steady_clock::now() + timeout;\n")
+        self.passes("lib/api/types.cpp", "auto now = std::chrono::system_clock::now();\n")
+
     def test_licence_line(self):
         self.assertTrue(any("SPDX" in line for line in self.problems({"lib/util/c.cpp": "int x;\n"})))
 
