@@ -1,16 +1,73 @@
 # SPDX-License-Identifier: Apache-2.0
 """R11, R12, R13: entering guests and their ids. R16, R17: who may do what. R27, R28, R29: operations and browsers."""
 import os
+import re
+import signal
 import stat
+import subprocess
 import time
 
 import pytest
 import websocket
 
 from conftest import remove
-from daemons import SOURCE, run
+from daemons import SOURCE, run, wait_until
 
 NOBODY = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+
+
+# What libraries open by themselves: in a guest these are the guest's.
+OF_LIBRARIES = re.compile(r"nsswitch|ld\.so|\.so(\.|\b)|locale|gconv|/etc/(passwd|group|localtime|host\.conf|resolv)|charset")
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("action", ["push", "pull", "list", "delete", "exec", "exec as user", "console", "mknod", "mount"])
+def test_r10_nothing_of_the_guest_runs_with_our_rights(api, daemon, container, tmp_path, action):
+    api.run("PATCH", f"/1.0/instances/{container}", {"config": {"security.syscalls.intercept.mknod": "true"}})
+    api.run("PUT", f"/1.0/instances/{container}/state", {"action": "start"})
+    trap = "for f in /etc/ld.so.preload /etc/nsswitch.conf /etc/locale.alias /lib/libnss_files.so.2; do echo /trap.so > $f; done; echo x > /root/f"
+    assert api.exec(container, ["sh", "-c", f"mkdir -p /lib; {trap}"])[0] == 0
+    trace = tmp_path / "trace"
+    tracer = subprocess.Popen(["strace", "-f", "-qq", "-s", "300", "-e", "trace=setns,open,openat,openat2,execve,execveat,chroot", "-o", str(trace),
+                               "-p", str(daemon.pid)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: "TracerPid:\t0\n" not in open(f"/proc/{daemon.pid}/status").read(), what="strace")
+        enter_guest(api, container, action)
+    finally:
+        tracer.send_signal(signal.SIGINT)
+        tracer.wait(20)
+    inside, seen = set(), 0
+    for line in trace.read_text(errors="replace").splitlines():
+        pid, call = line.split(None, 1)
+        if call.startswith(("setns(", "chroot(")) and call.endswith("= 0"):
+            inside.add(pid)
+            seen += 1
+        elif call.startswith(("execve(", "execveat(")) and call.endswith("= 0"):
+            if pid in inside:
+                assert action.startswith("exec") and '"/bin/true"' in call, call
+            inside.discard(pid)
+        elif pid in inside:
+            assert not OF_LIBRARIES.search(call), call
+    assert seen > 0 or action == "console", "nobody entered the guest"
+
+
+def enter_guest(api, name, action):
+    path = f"/1.0/instances/{name}/files?path="
+    if action == "push":
+        assert api.post(path + "/root/pushed", data=b"x", headers={"X-LXD-type": "file", "Content-Type": "application/octet-stream"}).status == 200
+    elif action in ("pull", "list"):
+        assert api.get(path + ("/root/f" if action == "pull" else "/root")).status == 200
+    elif action == "delete":
+        assert api.delete(path + "/root/f").status == 200
+    elif action.startswith("exec"):
+        user = 1000 if action.endswith("user") else 0
+        assert api.exec(name, ["/bin/true"], user=user, group=user)[0] == 0
+    elif action == "console":
+        api.run("POST", f"/1.0/instances/{name}/console", {"type": "console", "width": 80, "height": 24}, ok=False)
+    elif action == "mknod":
+        assert api.exec(name, ["/bin/mknod", "/root/n", "c", "1", "3"])[0] == 0
+    else:
+        api.run("PATCH", f"/1.0/instances/{name}", {"devices": {"d": {"type": "disk", "source": "/usr/share/doc", "path": "/mnt/d"}}})
 
 
 @pytest.mark.parametrize("command", ["ls -l /proc/self/fd", "cat /proc/self/status", "id -G", "pwd", "cat /proc/self/environ"])
