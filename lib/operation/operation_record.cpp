@@ -77,7 +77,7 @@ nlohmann::json OperationRecord::json_locked(bool with_secrets) const {
 
 bool OperationRecord::wait(std::optional<std::chrono::milliseconds> timeout) const {
     std::unique_lock lock{mutex_};
-    const auto done = [this] { return api::is_final(status_); };
+    const auto done = [this] { return told_; };
     if (timeout) return ended_.wait_for(lock, *timeout, done);
     ended_.wait(lock, done);
     return true;
@@ -217,6 +217,8 @@ void OperationRecord::finish(api::Status status, const std::string& error) {
             cancel.swap(cancel_);
         }
         publish();
+        const std::lock_guard lock{mutex_};
+        told_ = true;
         ended_.notify_all();
     }
     for (const auto& call : calls)

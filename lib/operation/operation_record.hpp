@@ -70,6 +70,7 @@ private:
     std::recursive_mutex publish_mutex_;
     mutable std::mutex mutex_;
     mutable std::condition_variable ended_;
+    bool told_ = false; ///< the end was published: only then wait() returns, so that nobody sees it before its event
     api::Status status_ = api::Status::Pending;
     std::string error_;
     api::Time updated_;
