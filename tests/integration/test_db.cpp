@@ -56,7 +56,7 @@ private:
 
 } // namespace
 
-TEST_CASE("every acknowledged write is there after a power cut") {
+TEST_CASE("every acknowledged write is there after a power cut (R39)") {
     if (::geteuid() != 0) {
         MESSAGE("needs root");
         return;
