@@ -185,6 +185,13 @@ int configure(int context, unsigned command, const char* key, const char* value)
     return ::syscall(SYS_fsconfig, context, command, key, value, 0) == 0 ? 0 : errno;
 }
 
+/// Options that name a further device, and all that name a path: the kernel would look for it among the host's files.
+bool reaches_further(const std::string& key, const std::string& value) {
+    for (const char* device : {"source", "device", "journal_dev", "journal_path", "logdev", "rtdev", "jdev"})
+        if (key == device) return true;
+    return value.find('/') != std::string::npos;
+}
+
 /// "a,b=c" as mount(8) hands them over.
 int give_options(int context, const std::string& options) {
     for (std::size_t at = 0; at < options.size();) {
@@ -194,6 +201,7 @@ int give_options(int context, const std::string& options) {
         if (option.empty()) continue;
         const auto equals = option.find('=');
         const auto key = option.substr(0, equals);
+        if (reaches_further(key, equals == std::string::npos ? "" : option.substr(equals + 1))) return EPERM;
         const int error = equals == std::string::npos
                               ? configure(context, FSCONFIG_SET_FLAG, key.c_str(), nullptr)
                               : configure(context, FSCONFIG_SET_STRING, key.c_str(), option.c_str() + equals + 1);

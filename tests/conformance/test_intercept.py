@@ -3,7 +3,7 @@
 import os
 import pathlib
 import stat
-import subprocess
+import tempfile
 
 import pytest
 
@@ -213,6 +213,35 @@ def test_allowed_filesystems_can_be_mounted(guest, disk, api):
     assert guest.shell("umount /mnt/d && echo gone") == "gone"
     assert guest.call("mount", "/dev/disk", "/mnt/d", "ext4", 1, "") == "ok"
     assert guest.shell("grep ' /mnt/d ' /proc/mounts").split()[3].split(",")[0] == "ro"
+
+
+@pytest.mark.parametrize("options", ["source=/dev/vda", "device=/dev/vda", "journal_path=/dev/vda", "journal_dev=0xfe00", "logdev=/dev/vda",
+                                     "rtdev=vda", "errors=continue,journal_path=/dev/vda"])
+def test_options_lead_to_no_other_device(guest, disk, api, options):
+    guest.start(mount="true", mount__allowed="ext4")
+    os.chown(disk, root_uid(api, guest.name), -1)
+    assert guest.call("mount", "/dev/disk", "/mnt", "ext4", 0, options) == "EPERM"
+
+
+def test_devices_on_mounted_filesystems_stay_closed(guest, disk, api):
+    with tempfile.TemporaryDirectory() as top:
+        run("mount", disk, top)
+        try:
+            os.mknod(f"{top}/node", stat.S_IFCHR | 0o666, os.makedev(1, 5))
+        finally:
+            run("umount", top)
+    guest.start(mount="true", mount__allowed="ext4")
+    os.chown(disk, root_uid(api, guest.name), -1)
+    assert guest.call("mount", "/dev/disk", "/mnt", "ext4", 0, "") == "ok"
+    closed = "head -c 1 /mnt/node > /dev/null && echo open"
+    assert "ermission denied" in guest.shell(closed)
+    remount, bind, nodev = 32, 4096, 4
+    assert guest.call("mount", "none", "/mnt", "none", remount | bind, "") == "EPERM"
+    assert guest.call("mount", "none", "/mnt", "none", remount, "") == "EPERM"
+    assert guest.call("mount_setattr", "/mnt", nodev) == "ENOSYS"
+    assert guest.shell("mkdir /tmp/again; mount -o bind /mnt /tmp/again && mount -o remount,bind,dev /tmp/again && echo done") != "done"
+    assert "ermission denied" in guest.shell(closed.replace("/mnt", "/tmp/again"))
+    assert "ermission denied" in guest.shell(closed)
 
 
 def test_shifted_mounts_show_the_ids_of_the_guest(guest, disk, api):

@@ -2,6 +2,7 @@
 // A static program that makes one system call in a guest and prints "ok" or the name of the error.
 #include <fcntl.h>
 #include <linux/bpf.h>
+#include <linux/mount.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -61,6 +62,11 @@ long call(char** arg) {
                    : result;
     }
     if (name == "bpf") return device_program(arg[1], number(2));
+    if (name == "mount_setattr") { // takes flags away
+        mount_attr attributes{};
+        attributes.attr_clr = number(2);
+        return ::syscall(SYS_mount_setattr, AT_FDCWD, arg[1], 0, &attributes, sizeof attributes);
+    }
     if (name == "fsopen") return ::syscall(SYS_fsopen, arg[1], 0);
     errno = EINVAL;
     return -1;
