@@ -48,6 +48,14 @@ bool is_propagation(const std::string& value) {
     return std::find(std::begin(kModes), std::end(kModes), value) != std::end(kModes);
 }
 
+void set_readonly(int tree, bool recursive) {
+    mount_attr attributes{};
+    attributes.attr_set = MOUNT_ATTR_RDONLY;
+    const unsigned flags = AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0);
+    if (::syscall(SYS_mount_setattr, tree, "", flags, &attributes, sizeof attributes) != 0)
+        throw_errno("make mount read-only");
+}
+
 void unmount_all(const std::string& path) {
     // A start that was interrupted may have left one; each is detached until none is there.
     while (::umount2(path.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) == 0) {
@@ -153,6 +161,8 @@ StartPlan Disk::start(const Target& target, const Volatile&, Rollback& undo) {
         unmount_all(path);
         Dir::open(folder).remove(name);
     });
+    // Read-only here already: what a guest's namespace is made with, its root cannot make writable.
+    if (flag("readonly")) set_readonly(tree.get(), flag("recursive"));
     const UniqueFd place = devices.open_file(mount_name(), O_PATH);
     if (::syscall(SYS_move_mount, tree.get(), "", place.get(), "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) !=
         0)

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cerrno>
+#include <csignal>
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/mount.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -55,6 +58,34 @@ void shift_ids(int mount, bool recursive, int pidfd, std::int64_t pid) {
     attributes.attr_set = MOUNT_ATTR_IDMAP;
     attributes.userns_fd = static_cast<std::uint64_t>(users.get());
     set_attributes(mount, recursive, attributes, "Required idmapping abilities not available");
+}
+
+/// A copy of @p mount whose flags are locked. The kernel locks what a namespace of a lesser user namespace is made
+/// with, but not what is moved there: the guest's root could make that writable again. So such a namespace is made
+/// first.
+UniqueFd with_locked_flags(int mount, bool recursive, bool directory) {
+    auto* made =
+        static_cast<int*>(::mmap(nullptr, sizeof(int), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+    if (made == MAP_FAILED) throw_errno("mmap");
+    *made = -1;
+    const char* const place = directory ? "/proc" : "/proc/version"; // covered in the child's namespace only
+    const auto child =
+        static_cast<pid_t>(::syscall(SYS_clone, CLONE_FILES | SIGCHLD, nullptr, nullptr, nullptr, nullptr));
+    if (child == 0) {
+        const unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0u);
+        if (::unshare(CLONE_NEWNS) != 0 || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+            ::syscall(SYS_move_mount, mount, "", AT_FDCWD, place, MOVE_MOUNT_F_EMPTY_PATH) != 0 ||
+            ::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0)
+            ::_exit(errno);
+        *made = static_cast<int>(::syscall(SYS_open_tree, AT_FDCWD, place, flags));
+        ::_exit(*made < 0 ? errno : 0);
+    }
+    int status = 0;
+    const bool waited = child > 0 && ::waitpid(child, &status, 0) == child && WIFEXITED(status);
+    UniqueFd copy{*made};
+    ::munmap(made, sizeof(int));
+    if (!waited || !copy) throw_errno("lock flags of the mount", waited ? WEXITSTATUS(status) : EIO);
+    return copy;
 }
 
 [[noreturn]] void refuse(const std::string& path) {
@@ -111,14 +142,16 @@ UniqueFd make_target(const GuestRoot& root, const std::string& path, bool direct
 } // namespace
 
 void mount_verb(const nlohmann::json& request, Reply&) {
-    const UniqueFd mount{5}, pidfd{6};
+    UniqueFd mount{5};
+    const UniqueFd pidfd{6};
     const auto parts = parts_of(need_text(request, "target"));
     const bool recursive = request.value("recursive", false);
     if (request.value("shift", false)) shift_ids(mount.get(), recursive, pidfd.get(), need_int(request, "pid"));
     if (request.value("readonly", false)) {
         mount_attr attributes{};
         attributes.attr_set = MOUNT_ATTR_RDONLY;
-        set_attributes(mount.get(), false, attributes, "make mount read-only");
+        set_attributes(mount.get(), recursive, attributes, "make mount read-only");
+        mount = with_locked_flags(mount.get(), recursive, request.value("directory", true));
     }
     const GuestRoot root = enter(pidfd.get());
     const UniqueFd target = make_target(root, make_parents(root, parts), request.value("directory", true));

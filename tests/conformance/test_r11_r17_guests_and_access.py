@@ -70,6 +70,31 @@ def enter_guest(api, name, action):
         api.run("PATCH", f"/1.0/instances/{name}", {"devices": {"d": {"type": "disk", "source": "/usr/share/doc", "path": "/mnt/d"}}})
 
 
+@pytest.mark.parametrize("kind", ["directory", "file"])
+@pytest.mark.parametrize("when", ["at start", "while it runs"])
+def test_the_root_of_a_guest_cannot_make_a_read_only_disk_writable(api, container, tmp_path, when, kind):
+    tmp_path.chmod(0o755)
+    source = tmp_path / "source"
+    inside = source if kind == "file" else source / "x"
+    if kind == "directory":
+        source.mkdir()
+    inside.write_text("before")
+    source.chmod(0o777)
+    inside.chmod(0o666)
+    path = "/mnt/ro"
+    disk = {"devices": {"d": {"type": "disk", "source": str(source), "path": path, "readonly": "true"}}}
+    steps = [lambda: api.run("PATCH", f"/1.0/instances/{container}", disk),
+             lambda: api.run("PUT", f"/1.0/instances/{container}/state", {"action": "start"})]
+    for step in steps if when == "at start" else reversed(steps):
+        step()
+    target = path if kind == "file" else f"{path}/x"
+    for attempt in (f"mount -o remount,bind,rw {path}", f"mount -o remount,rw {path}", f"umount {path}; true",
+                    f"mkdir -p /tmp/m; touch /tmp/f; mount -o bind {path} /tmp/{'f' if kind == 'file' else 'm'}; mount -o remount,bind,rw "
+                    f"/tmp/{'f' if kind == 'file' else 'm'}; echo w > /tmp/{'f' if kind == 'file' else 'm/x'}"):
+        api.exec(container, ["sh", "-c", f"{attempt}; echo written > {target}"])
+        assert inside.read_text() == "before", attempt
+
+
 @pytest.mark.parametrize("command", ["ls -l /proc/self/fd", "cat /proc/self/status", "id -G", "pwd", "cat /proc/self/environ"])
 @pytest.mark.ours
 def test_r11_exec_enters_clean(api, running, daemon, command):
