@@ -48,8 +48,8 @@ StorageManagerImpl::TreeLock StorageManagerImpl::tree_lock(const std::string& po
 }
 
 bool StorageManagerImpl::tree_ready(StorageDriver& driver, const std::string& fingerprint) const {
-    if (!driver.exists(VolumePlace::Image, fingerprint)) return false;
-    touch_mark(driver.open(VolumePlace::Image, fingerprint));
+    if (!driver.exists({VolumePlace::Image, fingerprint})) return false;
+    touch_mark(driver.open({VolumePlace::Image, fingerprint}));
     return true;
 }
 
@@ -65,11 +65,11 @@ void StorageManagerImpl::ensure_image(const std::string& pool_name, const std::s
     }
     const std::unique_lock making{*lock};
     if (tree_ready(driver, fingerprint)) return;
-    const auto staged = driver.stage(VolumePlace::Image);
+    const auto staged = driver.stage({VolumePlace::Image, fingerprint});
     Rollback undo;
-    undo.add([&] { driver.discard(VolumePlace::Image, staged); });
+    undo.add([&] { driver.discard(staged); });
     {
-        const auto tree = driver.open_staged(VolumePlace::Image, staged);
+        const auto tree = driver.open_staged(staged);
         unpack(tree, op);
         op.throw_if_cancelled();
         verify_tree(tree);
@@ -78,7 +78,7 @@ void StorageManagerImpl::ensure_image(const std::string& pool_name, const std::s
         if (::write(mark.get(), boot.data(), boot.size()) != static_cast<ssize_t>(boot.size()))
             throw_errno(tree.path());
     }
-    driver.publish(VolumePlace::Image, staged, fingerprint);
+    driver.publish(staged);
     undo.commit();
     queue_sync(pool_name, fingerprint);
     evict(pool_name, driver);
@@ -91,21 +91,21 @@ void StorageManagerImpl::remove_image(const std::string& fingerprint) {
         if (!pool->available) continue;
         const auto lock = tree_lock(name, fingerprint);
         const std::unique_lock removing{*lock};
-        pool->driver->remove(VolumePlace::Image, fingerprint);
+        pool->driver->remove({VolumePlace::Image, fingerprint});
     }
 }
 
 void StorageManagerImpl::evict(const std::string& pool, StorageDriver& driver) {
     std::vector<std::pair<std::int64_t, std::string>> by_age;
     for (const auto& name : driver.list(VolumePlace::Image)) {
-        const auto mark = driver.open(VolumePlace::Image, name).stat_if_exists(kMark);
+        const auto mark = driver.open({VolumePlace::Image, name}).stat_if_exists(kMark);
         by_age.emplace_back(mark ? mark->st_mtim.tv_sec : 0, name);
     }
     std::sort(by_age.begin(), by_age.end());
     for (std::size_t i = 0; i + kKeptTrees < by_age.size(); ++i) {
         const auto lock = tree_lock(pool, by_age[i].second);
         const std::unique_lock removing{*lock, std::try_to_lock};
-        if (removing) driver.remove(VolumePlace::Image, by_age[i].second); // one that is being cloned stays
+        if (removing) driver.remove({VolumePlace::Image, by_age[i].second}); // one that is being cloned stays
     }
 }
 
@@ -113,11 +113,11 @@ void StorageManagerImpl::evict(const std::string& pool, StorageDriver& driver) {
 void StorageManagerImpl::check_trees(const std::string& pool, StorageDriver& driver) {
     const auto boot = boot_id();
     for (const auto& name : driver.list(VolumePlace::Image)) {
-        const auto mark = driver.open(VolumePlace::Image, name).read_if_exists(kMark).value_or("");
+        const auto mark = driver.open({VolumePlace::Image, name}).read_if_exists(kMark).value_or("");
         if (mark == boot) {
             queue_sync(pool, name);
         } else if (mark != "synced") {
-            driver.remove(VolumePlace::Image, name);
+            driver.remove({VolumePlace::Image, name});
         }
     }
 }
@@ -131,9 +131,9 @@ void StorageManagerImpl::sync_trees(const std::set<std::pair<std::string, std::s
     for (const auto& [name, fingerprint] : trees) {
         try {
             const auto pool = need_pool(name);
-            if (!pool->driver->exists(VolumePlace::Image, fingerprint)) continue;
+            if (!pool->driver->exists({VolumePlace::Image, fingerprint})) continue;
             // No lock: this can take long, and what is written below goes into this very tree or nowhere.
-            const auto tree = pool->driver->open(VolumePlace::Image, fingerprint);
+            const auto tree = pool->driver->open({VolumePlace::Image, fingerprint});
             if (::syncfs(tree.fd()) != 0) throw_errno(tree.path());
             tree.write(kMark, "synced");
         } catch (const std::exception& error) { // the tree is then unpacked again after the next reboot

@@ -86,9 +86,9 @@ private:
 
     std::optional<db::StorageVolumeRow> find_volume(const std::string& project, const std::string& instance) const;
     db::StorageVolumeRow need_volume(const std::string& project, const std::string& instance) const;
-    /// @p make gives the staged volume.
+    using MakeVolume = std::function<Staged(StorageDriver&, const VolumeId& as)>;
     void create_volume(const std::string& pool, const std::string& project, const std::string& instance,
-                       const std::function<std::string(StorageDriver&)>& make);
+                       const MakeVolume& make);
     void link(const std::string& volume, const std::string& pool) const;
 
     TreeLock tree_lock(const std::string& pool, const std::string& fingerprint);
@@ -100,7 +100,7 @@ private:
     void repair_volumes();
     void check_trees(const std::string& pool, StorageDriver& driver);
     void queue_sync(const std::string& pool, const std::string& fingerprint);
-    void queue_discard(PoolPtr pool, std::string name);
+    void queue_discard(PoolPtr pool, Staged staged);
     void maintain(std::stop_token stop);
     void sync_trees(const std::set<std::pair<std::string, std::string>>& trees);
 
@@ -118,7 +118,7 @@ private:
     /// What the maintenance thread does when nobody waits for it.
     struct Chores {
         std::set<std::pair<std::string, std::string>> unsynced; ///< trees to write out: pool, fingerprint
-        std::vector<std::pair<PoolPtr, std::string>> set_aside; ///< instance volumes whose content goes
+        std::vector<std::pair<PoolPtr, Staged>> set_aside;      ///< volumes whose content goes
         bool empty() const { return unsynced.empty() && set_aside.empty(); }
     };
     Locked<Chores> chores_;

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -24,18 +25,33 @@ struct PoolContext {
 };
 
 /// Where volumes of one kind live in a pool.
-enum class VolumePlace { Instance, Image };
+enum class VolumePlace { Instance, Image, Custom };
 
-/// Ability: limits on the space of a volume.
+/// A volume of a pool, or a snapshot of one. Names are directory names that the caller has checked.
+struct VolumeId {
+    VolumePlace place = VolumePlace::Instance;
+    std::string name;
+    std::string snapshot = {}; ///< "": the volume itself
+};
+
+/// A volume under a name of its own, out of sight beside the one it is to become (or, set aside, that it was).
+struct Staged {
+    VolumeId as;
+    std::string name;
+};
+
+/// Ability: limits on the space of a volume, enforced.
 class QuotaOps {
 public:
     virtual ~QuotaOps();
-    virtual void set_quota(VolumePlace place, const std::string& volume, std::int64_t bytes) = 0;
-    virtual std::int64_t usage(VolumePlace place, const std::string& volume) const = 0;
+    /// @p id: the number of the volume's row, for filesystems that count by number. @p bytes 0: no limit.
+    virtual void set_quota(const VolumeId& volume, std::int64_t id, std::int64_t bytes) = 0;
+    virtual std::int64_t usage(const VolumeId& volume, std::int64_t id) const = 0; ///< bytes
 };
 
-/// One pool on one backend. Reentrant; never called twice at once for the same volume. Volume names are directory names
-/// that the caller has checked.
+/// One pool on one backend. Reentrant; never called twice at once for the same volume. Nothing that changes a volume
+/// does so in place: it is staged, filled, and then takes its name in one step, so that an interruption leaves either
+/// the old or the new, and sweep() the rest.
 class StorageDriver {
 public:
     virtual ~StorageDriver(); ///< in the .cpp: one vtable in one library
@@ -47,28 +63,36 @@ public:
     virtual void mount_pool() = 0;  ///< idempotent; re-applies directory modes. @throws when the source is away
     virtual api::StoragePoolResources resources() const = 0;
 
-    /// An empty volume under a staging name, not visible until publish(). Name of the staging directory.
-    virtual std::string stage(VolumePlace place) = 0;
-    /// A staged volume with the content of another; a driver with snapshots needs no copy.
-    virtual std::string stage_copy(VolumePlace place, const Dir& source, const std::vector<std::string>& entries,
-                                   std::stop_token stop) = 0;
-    virtual Dir open_staged(VolumePlace place, const std::string& staged) const = 0;
-    /// Makes a staged volume the volume @p name, in one step; never replaces.
-    virtual void publish(VolumePlace place, const std::string& staged, const std::string& name) = 0;
-    virtual void discard(VolumePlace place, const std::string& staged) noexcept = 0;
+    /// An empty volume. Its modes are those of a finished one.
+    virtual Staged stage(const VolumeId& as) = 0;
+    /// @p entries of @p source copied, from wherever it is.
+    virtual Staged stage_copy(const VolumeId& as, const Dir& source, const std::vector<std::string>& entries,
+                              std::stop_token stop) = 0;
+    /// All of another volume or snapshot of this pool; a driver with snapshots needs no copy.
+    virtual Staged stage_clone(const VolumeId& as, const VolumeId& source, std::stop_token stop) = 0;
+    virtual Dir open_staged(const Staged& staged) const = 0;
+    /// Gives a staged volume its name, in one step; never replaces. A snapshot is read-only from here where the
+    /// driver can.
+    virtual void publish(const Staged& staged) = 0;
+    /// The staged volume and the one it is to become change places in one step; discard() then takes the old.
+    virtual void exchange(const Staged& staged) = 0;
+    virtual void discard(const Staged& staged) noexcept = 0;
 
-    virtual bool exists(VolumePlace place, const std::string& name) const = 0;
-    virtual Dir open(VolumePlace place, const std::string& name) const = 0; ///< @throws NotFound
+    virtual bool exists(const VolumeId& volume) const = 0;
+    virtual Dir open(const VolumeId& volume) const = 0; ///< @throws NotFound
     virtual std::vector<std::string> list(VolumePlace place) const = 0;
-    virtual void rename(VolumePlace place, const std::string& from, const std::string& to) = 0;
-    /// Vanishes in one step, then its content goes; absent is fine.
-    virtual void remove(VolumePlace place, const std::string& name) = 0;
-    /// The first half of remove(): gives the name that discard() takes for the second, "" when absent.
-    virtual std::string set_aside(VolumePlace place, const std::string& name) = 0;
-    /// Removes what interrupted work left under staging names.
+    virtual std::vector<std::string> list_snapshots(const VolumeId& volume) const = 0;
+    /// A volume together with its snapshots, or one snapshot; safe to repeat after an interruption.
+    virtual void rename(const VolumeId& volume, const std::string& to) = 0;
+    /// The volume (without its snapshots) or the snapshot vanishes in one step; absent gives nothing.
+    virtual std::optional<Staged> set_aside(const VolumeId& volume) = 0;
+    /// Removes what interrupted work left under staging names, and empty directories of snapshots.
     virtual void sweep() = 0;
 
     virtual QuotaOps* quotas() noexcept { return nullptr; } ///< nullptr: none
+
+    /// set_aside() and discard(); absent is fine.
+    void remove(const VolumeId& volume);
 };
 
 /// Name to maker; explicit, so that the linker drops nothing and tests add their own. Reentrant.

@@ -9,6 +9,10 @@ namespace lxdcore::storage {
 StorageDriver::~StorageDriver() = default;
 QuotaOps::~QuotaOps() = default;
 
+void StorageDriver::remove(const VolumeId& volume) {
+    if (const auto trash = set_aside(volume)) discard(*trash);
+}
+
 StorageDriverRegistry StorageDriverRegistry::with_builtin_drivers() {
     StorageDriverRegistry registry;
     registry.add("dir", [](const PoolContext& pool) { return std::make_unique<DirDriver>(pool); });

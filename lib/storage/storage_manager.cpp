@@ -86,9 +86,9 @@ void StorageManagerImpl::repair_renames() {
             const auto pool = need_pool(row->pool);
             const auto right = volume_name(intent.project, row->name);
             const auto wrong = volume_name(intent.project, done ? intent.entity : to);
-            if (pool->driver->exists(VolumePlace::Instance, wrong) &&
-                !pool->driver->exists(VolumePlace::Instance, right))
-                pool->driver->rename(VolumePlace::Instance, wrong, right);
+            const VolumeId volume{VolumePlace::Instance, wrong};
+            const bool moved = pool->driver->exists({VolumePlace::Instance, right});
+            if (moved || pool->driver->exists(volume)) pool->driver->rename(volume, right);
             state_dir_.dir("containers").remove(wrong);
         }
         intents_.end(intent.id);
@@ -103,7 +103,7 @@ void StorageManagerImpl::repair_volumes() {
         const auto pool = find_pool(row.pool);
         if (!pool->available) continue;
         const auto name = volume_name(row.project, row.name);
-        if (pool->driver->exists(VolumePlace::Instance, name)) {
+        if (pool->driver->exists({VolumePlace::Instance, name})) {
             link(name, row.pool);
             continue;
         }
@@ -124,9 +124,9 @@ void StorageManagerImpl::maintain(std::stop_token stop) {
             if (!waiting->set_aside.empty()) wake_.wait_for(waiting.lock(), stop, kQuiet, [] { return false; });
             std::swap(chores, *waiting);
         }
-        for (const auto& [pool, name] : chores.set_aside) {
+        for (const auto& [pool, staged] : chores.set_aside) {
             if (stop.stop_requested()) return; // the next start sweeps
-            pool->driver->discard(VolumePlace::Instance, name);
+            pool->driver->discard(staged);
         }
         sync_trees(chores.unsynced);
         const auto pools = *pools_.lock();

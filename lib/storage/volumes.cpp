@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -17,6 +18,20 @@ namespace {
 
 /// What makes an instance; backup.yaml is written anew by the instance itself.
 const std::vector<std::string> kContent{"metadata.yaml", "templates", "rootfs"};
+
+VolumeId instance_volume(const std::string& name) { return {VolumePlace::Instance, name}; }
+
+/// A clone without what a pool keeps for itself beside the content.
+Staged clone_content(StorageDriver& driver, const VolumeId& as, const VolumeId& source, std::stop_token stop) {
+    auto staged = driver.stage_clone(as, source, stop);
+    Rollback undo;
+    undo.add([&] { driver.discard(staged); });
+    const auto tree = driver.open_staged(staged);
+    for (const auto& name : tree.list())
+        if (std::find(kContent.begin(), kContent.end(), name) == kContent.end()) tree.remove_tree(name);
+    undo.commit();
+    return staged;
+}
 
 std::optional<db::VolumeKind> kind_of(const std::string& type) {
     if (type == "container") return db::VolumeKind::Container;
@@ -111,14 +126,13 @@ void StorageManagerImpl::link(const std::string& volume, const std::string& pool
 
 /// The row comes first: it is the record of the intent, and start() removes one whose volume never came to be.
 void StorageManagerImpl::create_volume(const std::string& pool_name, const std::string& project,
-                                       const std::string& instance,
-                                       const std::function<std::string(StorageDriver&)>& make) {
+                                       const std::string& instance, const MakeVolume& make) {
     names::check_instance(instance);
     names::check_project(project);
     const auto pool = need_pool(pool_name);
     const auto name = volume_name(project, instance);
     const auto left = find_volume(project, instance);
-    const bool in_place = left && left->pool == pool_name && !pool->driver->exists(VolumePlace::Instance, name);
+    const bool in_place = left && left->pool == pool_name && !pool->driver->exists(instance_volume(name));
     if (left && !in_place)
         throw Error{ErrorCode::AlreadyExists, fmt::format("Volume {} exists already", text::quote(name))};
     Rollback undo;
@@ -133,10 +147,10 @@ void StorageManagerImpl::create_volume(const std::string& pool_name, const std::
             if (row) volumes_repository_.remove(tx, row->id);
         });
     });
-    const auto staged = make(*pool->driver);
-    undo.add([&] { pool->driver->discard(VolumePlace::Instance, staged); });
-    pool->driver->publish(VolumePlace::Instance, staged, name);
-    undo.add([&] { pool->driver->remove(VolumePlace::Instance, name); });
+    const auto staged = make(*pool->driver, instance_volume(name));
+    undo.add([&] { pool->driver->discard(staged); });
+    pool->driver->publish(staged);
+    undo.add([&] { pool->driver->remove(staged.as); });
     state_dir_.dir("containers").remove(name);
     link(name, pool_name);
     undo.commit();
@@ -145,11 +159,11 @@ void StorageManagerImpl::create_volume(const std::string& pool_name, const std::
 void StorageManagerImpl::create_empty(const std::string& pool, const std::string& project, const std::string& instance,
                                       OperationContext& op) {
     op.throw_if_cancelled();
-    create_volume(pool, project, instance, [](StorageDriver& driver) {
-        auto staged = driver.stage(VolumePlace::Instance);
+    create_volume(pool, project, instance, [](StorageDriver& driver, const VolumeId& as) {
+        auto staged = driver.stage(as);
         Rollback undo;
-        undo.add([&] { driver.discard(VolumePlace::Instance, staged); });
-        driver.open_staged(VolumePlace::Instance, staged).make_dir("rootfs", 0755);
+        undo.add([&] { driver.discard(staged); });
+        driver.open_staged(staged).make_dir("rootfs", 0755);
         undo.commit();
         return staged;
     });
@@ -161,18 +175,19 @@ void StorageManagerImpl::create_from_image(const std::string& pool, const std::s
     names::check_fingerprint(fingerprint);
     const auto lock = tree_lock(pool, fingerprint);
     const std::shared_lock reading{*lock};
-    create_volume(pool, project, instance, [&](StorageDriver& driver) {
-        const auto tree = driver.open(VolumePlace::Image, fingerprint);
-        return driver.stage_copy(VolumePlace::Instance, tree, kContent, op.stop_token());
+    create_volume(pool, project, instance, [&](StorageDriver& driver, const VolumeId& as) {
+        return clone_content(driver, as, {VolumePlace::Image, fingerprint}, op.stop_token());
     });
 }
 
 void StorageManagerImpl::create_copy(const std::string& pool, const std::string& project, const std::string& instance,
                                      const std::string& source_project, const std::string& source,
                                      OperationContext& op) {
-    const auto from = open_instance(source_project, source);
-    create_volume(pool, project, instance, [&](StorageDriver& driver) {
-        return driver.stage_copy(VolumePlace::Instance, from, kContent, op.stop_token());
+    const auto from = need_volume(source_project, source);
+    const auto id = instance_volume(volume_name(source_project, source));
+    create_volume(pool, project, instance, [&](StorageDriver& driver, const VolumeId& as) {
+        if (from.pool == pool) return clone_content(driver, as, id, op.stop_token());
+        return driver.stage_copy(as, need_pool(from.pool)->driver->open(id), kContent, op.stop_token());
     });
 }
 
@@ -186,8 +201,8 @@ void StorageManagerImpl::rename_instance(const std::string& project, const std::
     const auto intent = intents_.begin("volume-rename", project, instance, nlohmann::json{{"to", to}}.dump());
     Rollback undo;
     undo.add([&] { intents_.end(intent); });
-    pool->driver->rename(VolumePlace::Instance, old_name, new_name);
-    undo.add([&] { pool->driver->rename(VolumePlace::Instance, new_name, old_name); });
+    pool->driver->rename(instance_volume(old_name), new_name);
+    undo.add([&] { pool->driver->rename(instance_volume(new_name), old_name); });
     global_.write([&](db::Transaction& tx) { volumes_repository_.rename(tx, row.id, to); });
     undo.commit();
     state_dir_.dir("containers").remove(old_name);
@@ -203,14 +218,14 @@ void StorageManagerImpl::delete_instance(const std::string& project, const std::
     state_dir_.dir("containers").remove(name);
     if (!row) return;
     const auto pool = need_pool(row->pool);
-    const auto trash = pool->driver->set_aside(VolumePlace::Instance, name);
+    const auto trash = pool->driver->set_aside(instance_volume(name));
     // The instance's row goes right after it, and the intent of the whole stays until then.
     global_.write_relaxed([&](db::Transaction& tx) { volumes_repository_.remove(tx, row->id); });
-    if (!trash.empty()) queue_discard(pool, trash);
+    if (trash) queue_discard(pool, *trash);
 }
 
-void StorageManagerImpl::queue_discard(PoolPtr pool, std::string name) {
-    chores_.lock()->set_aside.emplace_back(std::move(pool), std::move(name));
+void StorageManagerImpl::queue_discard(PoolPtr pool, Staged staged) {
+    chores_.lock()->set_aside.emplace_back(std::move(pool), std::move(staged));
     wake_.notify_all();
 }
 
@@ -220,7 +235,7 @@ std::string StorageManagerImpl::pool_of(const std::string& project, const std::s
 
 Dir StorageManagerImpl::open_instance(const std::string& project, const std::string& instance) {
     const auto pool = need_pool(pool_of(project, instance));
-    return pool->driver->open(VolumePlace::Instance, volume_name(project, instance));
+    return pool->driver->open(instance_volume(volume_name(project, instance)));
 }
 
 std::string StorageManagerImpl::instance_path(const std::string& project, const std::string& instance) const {
@@ -229,20 +244,21 @@ std::string StorageManagerImpl::instance_path(const std::string& project, const 
 }
 
 std::int64_t StorageManagerImpl::instance_usage(const std::string& project, const std::string& instance) const {
-    const auto pool = need_pool(pool_of(project, instance));
+    const auto row = need_volume(project, instance);
+    const auto pool = need_pool(row.pool);
     const auto* quotas = pool->driver->quotas();
-    return quotas ? quotas->usage(VolumePlace::Instance, volume_name(project, instance)) : -1;
+    return quotas ? quotas->usage(instance_volume(volume_name(project, instance)), row.id) : -1;
 }
 
 void StorageManagerImpl::set_instance_quota(const std::string& project, const std::string& instance,
                                             std::int64_t bytes) {
-    const auto name = pool_of(project, instance);
-    const auto pool = need_pool(name);
+    const auto row = need_volume(project, instance);
+    const auto pool = need_pool(row.pool);
     if (auto* quotas = pool->driver->quotas()) {
-        quotas->set_quota(VolumePlace::Instance, volume_name(project, instance), bytes);
+        quotas->set_quota(instance_volume(volume_name(project, instance)), row.id, bytes);
     } else if (bytes > 0) {
         log_.warning("The storage pool has no quotas: the size of the root disk is not enforced",
-                     {{"pool", name}, {"instance", instance}, {"project", project}});
+                     {{"pool", row.pool}, {"instance", instance}, {"project", project}});
     }
 }
 

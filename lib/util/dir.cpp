@@ -259,6 +259,13 @@ void Dir::replace(std::string_view from, std::string_view to) const {
     }
 }
 
+void Dir::exchange(std::string_view a, std::string_view b) const {
+    const auto first = entry_of(fd_.get(), path_, a);
+    const auto second = entry_of(fd_.get(), path_, b);
+    if (::renameat2(first.parent, first.leaf.c_str(), second.parent, second.leaf.c_str(), RENAME_EXCHANGE) != 0)
+        fail(path_, a, errno);
+}
+
 void Dir::rename_to(std::string_view from, const Dir& other, std::string_view to) const {
     const auto source = entry_of(fd_.get(), path_, from);
     const auto target = entry_of(other.fd(), other.path_, to);

@@ -55,6 +55,7 @@ public:
     void remove_tree(std::string_view name) const;
     void rename(std::string_view from, std::string_view to) const;  ///< both beneath; never replaces
     void replace(std::string_view from, std::string_view to) const; ///< rename(2)
+    void exchange(std::string_view a, std::string_view b) const;    ///< both exist; in one step
     void rename_to(std::string_view from, const Dir& other, std::string_view to) const;
     void symlink(std::string_view target, std::string_view name) const;
     void sync() const; ///< fsync of the directory

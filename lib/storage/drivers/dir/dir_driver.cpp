@@ -68,7 +68,28 @@ void spread_out(const Dir& dir) noexcept {
     ::ioctl(dir.fd(), FS_IOC_SETFLAGS, &flags);
 }
 
-const char* dir_of(VolumePlace place) { return place == VolumePlace::Image ? "images" : "containers"; }
+constexpr VolumePlace kPlaces[] = {VolumePlace::Instance, VolumePlace::Image, VolumePlace::Custom};
+
+const char* dir_of(VolumePlace place) {
+    switch (place) {
+    case VolumePlace::Image:
+        return "images";
+    case VolumePlace::Custom:
+        return "custom";
+    case VolumePlace::Instance:
+        break;
+    }
+    return "containers";
+}
+
+std::string snapshots_of(VolumePlace place) { return std::string{dir_of(place)} + "-snapshots"; }
+
+const std::string& leaf(const VolumeId& volume) { return volume.snapshot.empty() ? volume.name : volume.snapshot; }
+
+/// As LXD: the directory of an instance is closed to all but root until it is started.
+mode_t mode_of(VolumePlace place) { return place == VolumePlace::Custom ? 0711 : 0100; }
+
+bool is_hidden(std::string_view name) { return name.starts_with(kStaging) || name.starts_with(kTrash); }
 
 } // namespace
 
@@ -83,7 +104,18 @@ bool DirDriver::has_own_source() const {
 }
 
 Dir DirDriver::root() const { return state_dir_.dir("storage-pools/" + name_); }
-Dir DirDriver::place_dir(VolumePlace place) const { return root().dir(dir_of(place)); }
+
+std::optional<Dir> DirDriver::find_parent(const VolumeId& volume) const {
+    if (volume.snapshot.empty()) return root().dir(dir_of(volume.place));
+    const auto top = root().dir(snapshots_of(volume.place));
+    if (!top.exists(volume.name)) return std::nullopt;
+    return top.dir(volume.name);
+}
+
+Dir DirDriver::make_parent(const VolumeId& volume) const {
+    if (volume.snapshot.empty()) return root().dir(dir_of(volume.place));
+    return root().dir(snapshots_of(volume.place)).make_dir(volume.name, 0700);
+}
 
 void DirDriver::prepare_config(api::StringMap& config) const {
     auto& source = config["source"];
@@ -117,7 +149,7 @@ void DirDriver::mount_pool() {
         const auto dir = top.make_dir(name, mode);
         if (::fchmod(dir.fd(), mode) != 0) throw_errno(dir.path());
     }
-    for (const auto place : {VolumePlace::Instance, VolumePlace::Image})
+    for (const auto place : kPlaces)
         spread_out(top.dir(dir_of(place)));
 }
 
@@ -142,69 +174,105 @@ api::StoragePoolResources DirDriver::resources() const {
             .inodes = {.used = fs.f_files - fs.f_ffree, .total = fs.f_files}};
 }
 
-std::string DirDriver::stage(VolumePlace place) {
-    auto name = std::string{kStaging} + text::random_hex(12);
-    place_dir(place).make_dir(name, 0100);
-    return name;
+Staged DirDriver::stage(const VolumeId& as) {
+    Staged staged{as, std::string{kStaging} + text::random_hex(12)};
+    make_parent(as).make_dir(staged.name, mode_of(as.place));
+    return staged;
 }
 
-std::string DirDriver::stage_copy(VolumePlace place, const Dir& source, const std::vector<std::string>& entries,
-                                  std::stop_token stop) {
-    auto staged = stage(place);
+Staged DirDriver::stage_copy(const VolumeId& as, const Dir& source, const std::vector<std::string>& entries,
+                             std::stop_token stop) {
+    auto staged = stage(as);
     Rollback undo;
-    undo.add([&] { discard(place, staged); });
-    const auto target = open_staged(place, staged);
+    undo.add([&] { discard(staged); });
+    const auto target = open_staged(staged);
     for (const auto& entry : entries)
         if (source.exists(entry)) copy_entry(source, target, entry, {.stop = stop, .devices = true});
     undo.commit();
     return staged;
 }
 
-Dir DirDriver::open_staged(VolumePlace place, const std::string& staged) const { return place_dir(place).dir(staged); }
-
-void DirDriver::publish(VolumePlace place, const std::string& staged, const std::string& name) {
-    place_dir(place).rename(staged, name);
+Staged DirDriver::stage_clone(const VolumeId& as, const VolumeId& source, std::stop_token stop) {
+    auto staged = stage(as);
+    Rollback undo;
+    undo.add([&] { discard(staged); });
+    copy_tree(open(source), open_staged(staged), {.stop = stop, .devices = true});
+    undo.commit();
+    return staged;
 }
 
-void DirDriver::discard(VolumePlace place, const std::string& staged) noexcept {
+Dir DirDriver::open_staged(const Staged& staged) const { return make_parent(staged.as).dir(staged.name); }
+
+void DirDriver::publish(const Staged& staged) { make_parent(staged.as).rename(staged.name, leaf(staged.as)); }
+
+void DirDriver::exchange(const Staged& staged) { make_parent(staged.as).exchange(staged.name, leaf(staged.as)); }
+
+void DirDriver::discard(const Staged& staged) noexcept {
     try {
-        place_dir(place).remove_tree(staged);
+        if (const auto parent = find_parent(staged.as)) parent->remove_tree(staged.name);
     } catch (const std::exception& error) { // sweep() comes by at the next start
         log_.warning("Failed to remove a staged volume", {{"pool", name_}, {"err", error.what()}});
     }
 }
 
-bool DirDriver::exists(VolumePlace place, const std::string& name) const { return place_dir(place).exists(name); }
-Dir DirDriver::open(VolumePlace place, const std::string& name) const { return place_dir(place).dir(name); }
+bool DirDriver::exists(const VolumeId& volume) const {
+    const auto parent = find_parent(volume);
+    return parent && parent->exists(leaf(volume));
+}
+
+Dir DirDriver::open(const VolumeId& volume) const {
+    if (const auto parent = find_parent(volume)) return parent->dir(leaf(volume));
+    throw Error{ErrorCode::NotFound, "Storage volume snapshot not found"};
+}
 
 std::vector<std::string> DirDriver::list(VolumePlace place) const {
-    auto names = place_dir(place).list();
+    auto names = root().dir(dir_of(place)).list();
     std::erase_if(names, [](const std::string& name) { return name.starts_with('.'); });
     return names;
 }
 
-void DirDriver::rename(VolumePlace place, const std::string& from, const std::string& to) {
-    place_dir(place).rename(from, to);
+std::vector<std::string> DirDriver::list_snapshots(const VolumeId& volume) const {
+    if (volume.place == VolumePlace::Image) return {};
+    const auto top = root().dir(snapshots_of(volume.place));
+    if (!top.exists(volume.name)) return {};
+    auto names = top.dir(volume.name).list();
+    std::erase_if(names, [](const std::string& name) { return is_hidden(name); });
+    return names;
 }
 
-void DirDriver::remove(VolumePlace place, const std::string& name) {
-    const auto trash = set_aside(place, name);
-    if (!trash.empty()) place_dir(place).remove_tree(trash);
+/// Snapshots follow the volume: whether there is anything left to do is seen by each alone.
+void DirDriver::rename(const VolumeId& volume, const std::string& to) {
+    const auto move = [&](const Dir& dir, const std::string& from) {
+        if (dir.exists(from) || !dir.exists(to)) dir.rename(from, to);
+    };
+    if (const auto parent = find_parent(volume)) move(*parent, leaf(volume));
+    if (!volume.snapshot.empty() || volume.place == VolumePlace::Image) return;
+    const auto snapshots = root().dir(snapshots_of(volume.place));
+    if (snapshots.exists(volume.name)) move(snapshots, volume.name);
 }
 
-std::string DirDriver::set_aside(VolumePlace place, const std::string& name) {
-    const auto dir = place_dir(place);
-    if (!dir.exists(name)) return {};
-    auto trash = std::string{kTrash} + text::random_hex(12);
-    dir.rename(name, trash);
+std::optional<Staged> DirDriver::set_aside(const VolumeId& volume) {
+    const auto parent = find_parent(volume);
+    if (!parent || !parent->exists(leaf(volume))) return std::nullopt;
+    Staged trash{volume, std::string{kTrash} + text::random_hex(12)};
+    parent->rename(leaf(volume), trash.name);
     return trash;
 }
 
 void DirDriver::sweep() {
-    for (const auto place : {VolumePlace::Instance, VolumePlace::Image}) {
-        const auto dir = place_dir(place);
+    const auto clean = [](const Dir& dir) {
         for (const auto& name : dir.list())
-            if (name.starts_with(kStaging) || name.starts_with(kTrash)) dir.remove_tree(name);
+            if (is_hidden(name)) dir.remove_tree(name);
+    };
+    for (const auto place : kPlaces) {
+        clean(root().dir(dir_of(place)));
+        if (place == VolumePlace::Image) continue;
+        const auto snapshots = root().dir(snapshots_of(place));
+        for (const auto& volume : snapshots.list()) {
+            const auto dir = snapshots.dir(volume);
+            clean(dir);
+            if (dir.list().empty()) snapshots.remove(volume);
+        }
     }
 }
 

@@ -14,24 +14,27 @@ public:
     void delete_pool() override;
     void mount_pool() override;
     api::StoragePoolResources resources() const override;
-    std::string stage(VolumePlace place) override;
-    std::string stage_copy(VolumePlace place, const Dir& source, const std::vector<std::string>& entries,
-                           std::stop_token stop) override;
-    Dir open_staged(VolumePlace place, const std::string& staged) const override;
-    void publish(VolumePlace place, const std::string& staged, const std::string& name) override;
-    void discard(VolumePlace place, const std::string& staged) noexcept override;
-    bool exists(VolumePlace place, const std::string& name) const override;
-    Dir open(VolumePlace place, const std::string& name) const override;
+    Staged stage(const VolumeId& as) override;
+    Staged stage_copy(const VolumeId& as, const Dir& source, const std::vector<std::string>& entries,
+                      std::stop_token stop) override;
+    Staged stage_clone(const VolumeId& as, const VolumeId& source, std::stop_token stop) override;
+    Dir open_staged(const Staged& staged) const override;
+    void publish(const Staged& staged) override;
+    void exchange(const Staged& staged) override;
+    void discard(const Staged& staged) noexcept override;
+    bool exists(const VolumeId& volume) const override;
+    Dir open(const VolumeId& volume) const override;
     std::vector<std::string> list(VolumePlace place) const override;
-    void rename(VolumePlace place, const std::string& from, const std::string& to) override;
-    void remove(VolumePlace place, const std::string& name) override;
-    std::string set_aside(VolumePlace place, const std::string& name) override;
+    std::vector<std::string> list_snapshots(const VolumeId& volume) const override;
+    void rename(const VolumeId& volume, const std::string& to) override;
+    std::optional<Staged> set_aside(const VolumeId& volume) override;
     void sweep() override;
 
 private:
     std::string own_path() const; ///< the mount point, absolute
     Dir root() const;
-    Dir place_dir(VolumePlace place) const;
+    std::optional<Dir> find_parent(const VolumeId& volume) const; ///< the directory that it is in
+    Dir make_parent(const VolumeId& volume) const;
     bool has_own_source() const;
 
     std::string name_;
