@@ -6,6 +6,7 @@
 #include "core/installed_paths.hpp"
 #include "core/state_directory.hpp"
 #include "db/sql_console.hpp"
+#include "device/device.hpp"
 #include "event/event_hub.hpp"
 #include "instance/instance_manager.hpp"
 #include "operation/operation_manager.hpp"
@@ -72,10 +73,27 @@ struct Core::Impl {
         warnings = server::make_warning_service(*global, *events);
         storage = storage::make_storage_manager(*local, *global, dir, *events, log);
         network = network::make_network_manager(*local, *global, dir, *events, reactor, log);
-        images = image::make_image_manager(*local, *global, dir, *storage, *operations, *events, helper, log);
+        images = image::make_image_manager(
+            *local, *global, dir, *storage, *operations, *events, helper, log,
+            [this](const auto& project, const auto& names) { return root_pool(project, names); });
         instances =
             instance::make_instance_manager({*local, *global, dir, *storage, *network, *images, *profiles, *operations,
                                              *events, helper, reactor, pool, log, unprivileged_only});
+    }
+
+    /// As an instance with these profiles and nothing of its own would get it.
+    std::string root_pool(const std::string& project, const std::vector<std::string>& names) const {
+        api::Devices expanded;
+        for (const auto& name : names)
+            for (auto& [device, config] : profiles->get(project, name).devices)
+                expanded[device] = std::move(config);
+        try {
+            const auto& root = expanded.at(device::root_disk(expanded));
+            const auto pool = root.find("pool");
+            return pool == root.end() ? "" : pool->second;
+        } catch (const Error&) { // such an instance names its own
+            return {};
+        }
     }
 
     void start(bool autostart) {

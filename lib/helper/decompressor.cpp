@@ -35,31 +35,11 @@ bool write_all(int fd, const char* data, std::size_t size) {
     return true;
 }
 
-} // namespace
+/// The reader has gone, and with it whoever could be told.
+[[noreturn]] void gone() { ::_exit(2); }
 
-Decompressor::Decompressor(const Libarchive& api, int archive) {
-    auto [bytes, out] = make_pipe();
-    auto [text, complaints] = make_pipe();
-    ::fcntl(out.get(), F_SETPIPE_SZ, kPipeSize); // fewer switches; the usual size works too
-    child_ = ::fork();
-    if (child_ < 0) throw_errno("unpack: fork");
-    if (child_ == 0) {
-        bytes.reset(); // else it would not notice that the reader has gone
-        run(api, archive, out.get(), complaints.get());
-    }
-    bytes_ = std::move(bytes);
-    complaints_ = std::move(text);
-}
-
-Decompressor::~Decompressor() {
-    if (child_ < 0) return;
-    ::kill(child_, SIGKILL);
-    while (::waitpid(child_, nullptr, 0) < 0 && errno == EINTR) {
-    }
-}
-
-void Decompressor::run(const Libarchive& api, int archive_fd, int out, int complaints) const {
-    ::signal(SIGPIPE, SIG_DFL);
+/// What is wrong with the archive, "" when all of it was written.
+std::string decompress(const Libarchive& api, int archive_fd, int out) {
     archive* handle = api.archive_read_new();
     // The filters that libarchive has built in; others would start programs.
     api.archive_read_support_filter_gzip(handle);
@@ -76,13 +56,44 @@ void Decompressor::run(const Libarchive& api, int archive_fd, int out, int compl
         std::size_t size = 0;
         la_int64_t offset = 0;
         result = api.archive_read_data_block(handle, &data, &size, &offset);
-        if (size > 0 && !write_all(out, static_cast<const char*>(data), size)) ::_exit(2);
+        if (size > 0 && !write_all(out, static_cast<const char*>(data), size)) gone();
     }
-    if (result == ARCHIVE_EOF) ::_exit(0);
+    if (result == ARCHIVE_EOF) return {};
     const char* reason = api.archive_error_string(handle);
-    const std::string text = reason ? reason : "unreadable archive";
-    write_all(complaints, text.data(), text.size());
-    ::_exit(1);
+    return reason ? reason : "unreadable archive";
+}
+
+} // namespace
+
+Decompressor::Decompressor(const Libarchive& api, const XzDecoder& xz, int archive) {
+    auto [bytes, out] = make_pipe();
+    auto [text, complaints] = make_pipe();
+    ::fcntl(out.get(), F_SETPIPE_SZ, kPipeSize); // fewer switches; the usual size works too
+    child_ = ::fork();
+    if (child_ < 0) throw_errno("unpack: fork");
+    if (child_ == 0) {
+        bytes.reset(); // else it would not notice that the reader has gone
+        run(api, xz, archive, out.get(), complaints.get());
+    }
+    bytes_ = std::move(bytes);
+    complaints_ = std::move(text);
+}
+
+Decompressor::~Decompressor() {
+    if (child_ < 0) return;
+    ::kill(child_, SIGKILL);
+    while (::waitpid(child_, nullptr, 0) < 0 && errno == EINTR) {
+    }
+}
+
+void Decompressor::run(const Libarchive& api, const XzDecoder& xz, int archive, int out, int complaints) {
+    ::signal(SIGPIPE, SIG_DFL);
+    const auto write = [out](const char* data, std::size_t size) {
+        if (!write_all(out, data, size)) gone();
+    };
+    const auto reason = xz.reads(archive) ? xz.run(archive, write) : decompress(api, archive, out);
+    write_all(complaints, reason.data(), reason.size());
+    ::_exit(reason.empty() ? 0 : 1);
 }
 
 void Decompressor::finish(std::int64_t most) {

@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include "helper/libarchive.hpp"
+#include "helper/xz_decoder.hpp"
 #include "util/unique_fd.hpp"
 
 namespace lxdcore::helper {
@@ -15,7 +16,7 @@ namespace lxdcore::helper {
 class Decompressor {
 public:
     /// @p archive is read from where it stands.
-    Decompressor(const Libarchive& api, int archive);
+    Decompressor(const Libarchive& api, const XzDecoder& xz, int archive);
     ~Decompressor();
     Decompressor(const Decompressor&) = delete;
     Decompressor& operator=(const Decompressor&) = delete;
@@ -28,7 +29,7 @@ public:
     void check();
 
 private:
-    [[noreturn]] void run(const Libarchive& api, int archive, int out, int complaints) const;
+    [[noreturn]] static void run(const Libarchive& api, const XzDecoder& xz, int archive, int out, int complaints);
     UniqueFd bytes_, complaints_;
     pid_t child_ = -1;
 };

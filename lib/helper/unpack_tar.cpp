@@ -78,14 +78,14 @@ namespace {
 /// One pass over one archive.
 class Pass {
 public:
-    Pass(const Libarchive& api, archive* handle, int target, bool image, const UnpackLimits& limits)
-        : api_{api}, handle_{handle}, image_{image}, limits_{limits} {
+    Pass(const Libarchive& api, archive* handle, int target, bool image, ReadUpTo upto, const UnpackLimits& limits)
+        : api_{api}, handle_{handle}, image_{image}, upto_{upto}, limits_{limits} {
         if (target >= 0) writer_.emplace(target);
     }
 
     ArchiveSummary run() {
         archive_entry* entry = nullptr;
-        for (;;) {
+        while (!known()) {
             const int result = api_.archive_read_next_header(handle_, &entry);
             if (result == ARCHIVE_EOF) break;
             if (result < ARCHIVE_WARN) broken();
@@ -98,6 +98,11 @@ public:
     }
 
 private:
+    bool known() const {
+        if (upto_ == ReadUpTo::End) return false;
+        return image_ ? summary_.has_metadata && summary_.has_rootfs : summary_.entries > 0;
+    }
+
     [[noreturn]] void broken() {
         const char* text = api_.archive_error_string(handle_);
         throw Error{ErrorCode::InvalidArgument, std::string{"Damaged image: "} + (text ? text : "unreadable archive")};
@@ -218,6 +223,7 @@ private:
     const Libarchive& api_;
     archive* handle_;
     bool image_;
+    ReadUpTo upto_;
     UnpackLimits limits_;
     std::optional<TreeWriter> writer_;
     ArchiveSummary summary_;
@@ -230,14 +236,14 @@ TarReader::TarReader() : api_{std::make_unique<Libarchive>()} {
 }
 TarReader::~TarReader() = default;
 
-ArchiveSummary TarReader::read(int archive_fd, int target, bool image, const UnpackLimits& limits) {
+ArchiveSummary TarReader::read(int archive_fd, int target, bool image, ReadUpTo upto, const UnpackLimits& limits) {
     struct stat status {};
     if (::fstat(archive_fd, &status) != 0) throw_errno("image file");
     auto bounded = limits;
     bounded.bytes = std::min(limits.bytes, std::max(limits.floor, limits.ratio * std::max<off_t>(status.st_size, 1)));
     if (::lseek(archive_fd, 0, SEEK_SET) != 0) throw_errno("image file");
     std::optional<Decompressor> decompressor;
-    if (!is_plain_tar(archive_fd)) decompressor.emplace(*api_, archive_fd);
+    if (!is_plain_tar(archive_fd)) decompressor.emplace(*api_, xz_, archive_fd);
     const std::unique_ptr<archive, decltype(&::archive_read_free)> handle{api_->archive_read_new(),
                                                                           api_->archive_read_free};
     api_->archive_read_support_format_tar(handle.get());
@@ -245,8 +251,8 @@ ArchiveSummary TarReader::read(int archive_fd, int target, bool image, const Unp
     try {
         if (api_->archive_read_open_fd(handle.get(), source, 256 * 1024) != ARCHIVE_OK)
             throw Error{ErrorCode::InvalidArgument, "Damaged image: unreadable archive"};
-        auto summary = Pass{*api_, handle.get(), target, image, bounded}.run();
-        if (decompressor) decompressor->finish(bounded.bytes);
+        auto summary = Pass{*api_, handle.get(), target, image, upto, bounded}.run();
+        if (decompressor && upto == ReadUpTo::End) decompressor->finish(bounded.bytes);
         return summary;
     } catch (const Error& error) {
         if (decompressor && error.code() == ErrorCode::InvalidArgument) decompressor->check();

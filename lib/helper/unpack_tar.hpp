@@ -5,6 +5,8 @@
 #include <memory>
 #include <string>
 
+#include "helper/xz_decoder.hpp"
+
 namespace lxdcore::helper {
 
 /// Bounds on what an archive may become (R53, R55).
@@ -14,6 +16,12 @@ struct UnpackLimits {
     std::int64_t ratio = 0;   ///< content to archive size, above the floor
     std::int64_t floor = 0;   ///< content below this is never a bomb
     std::int64_t ids = 65536; ///< uids and gids are below this
+};
+
+/// How far an archive is read.
+enum class ReadUpTo {
+    Kind, ///< until it is known to be what it should be: metadata.yaml and the beginning of rootfs
+    End
 };
 
 struct ArchiveSummary {
@@ -29,12 +37,13 @@ class TarReader {
 public:
     TarReader();
     ~TarReader();
-    /// Reads @p archive to its end. @p target: where entries are made, -1 to look only. @p image: the archive is an
-    /// image (metadata.yaml, templates/, rootfs/; other names are left out), not a root filesystem.
-    ArchiveSummary read(int archive, int target, bool image, const UnpackLimits& limits);
+    /// @p target: where entries are made, -1 to look only. @p image: the archive is an image (metadata.yaml,
+    /// templates/, rootfs/; other names are left out), not a root filesystem.
+    ArchiveSummary read(int archive, int target, bool image, ReadUpTo upto, const UnpackLimits& limits);
 
 private:
     std::unique_ptr<const Libarchive> api_;
+    XzDecoder xz_;
 };
 
 } // namespace lxdcore::helper

@@ -43,7 +43,7 @@ constexpr int kOnlyLook = -1;
 
 struct Cage {
     std::int64_t host_id = 0, ids = 0, seconds = 0;
-    bool squashfs = false, image = false, unpack = false;
+    bool squashfs = false, image = false, unpack = false, whole = true;
     UnpackLimits limits;
 };
 
@@ -54,7 +54,9 @@ Cage cage_of(const nlohmann::json& request) {
     cage.seconds = need_int(request, "seconds");
     cage.squashfs = need_text(request, "format") == "squashfs";
     cage.image = need_text(request, "content") == "image";
-    cage.unpack = need_text(request, "mode") == "unpack";
+    const auto mode = need_text(request, "mode");
+    cage.unpack = mode == "unpack";
+    cage.whole = mode != "glance";
     cage.limits = {.bytes = need_int(request, "max_bytes"),
                    .entries = need_int(request, "max_entries"),
                    .ratio = need_int(request, "max_ratio"),
@@ -211,7 +213,8 @@ void caged(const Cage& cage, int socket, Reply& reply) {
         return;
     }
     leave_filesystem();
-    const auto summary = tar->read(archive, target, cage.image, cage.limits);
+    const auto summary =
+        tar->read(archive, target, cage.image, cage.whole ? ReadUpTo::End : ReadUpTo::Kind, cage.limits);
     // Parsed here too: a parser that a hostile file brings down must not be the daemon's (R52).
     reply.ok({{"metadata", summary.has_metadata ? api::parse_yaml(summary.metadata) : nlohmann::json{}},
               {"has_metadata", summary.has_metadata},

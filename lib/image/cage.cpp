@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <nlohmann/json.hpp>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -27,6 +28,8 @@ constexpr std::int64_t kMaxRatio = 500;
 constexpr std::int64_t kRatioFloor = 1ll << 30;
 constexpr std::int64_t kReserve = 1ll << 30; ///< free space that is kept, at most
 constexpr std::chrono::minutes kTimeLimit{30};
+constexpr std::int64_t kMaxPadding = 64 << 10; ///< of an .xz; there is none in practice
+constexpr std::int64_t kReadWhole = 4 << 20;   ///< archives up to this are read to their end before they are unpacked
 
 constexpr std::pair<std::string_view, Format> kMagic[] = {
     {"\x1f\x8b"sv, Format::TarGzip},
@@ -51,10 +54,39 @@ std::pair<std::int64_t, std::int64_t> cage_ids() {
     return {1'000'000, 1'000'000'000};
 }
 
-nlohmann::json call(const HelperProgram& helper, int archive, const Dir* target, bool image, std::stop_token stop) {
+std::int64_t size_of(int fd) {
+    struct stat status {};
+    if (::fstat(fd, &status) != 0) throw_errno("image file");
+    return status.st_size;
+}
+
+/// Whether the end is that of a whole file, for the formats which can tell without being read.
+bool ends_well(int fd, Format format, std::int64_t size) {
+    if (format == Format::Squashfs) {
+        std::array<unsigned char, 8> used{}; // little-endian, in the superblock
+        if (::pread(fd, used.data(), used.size(), 40) != static_cast<ssize_t>(used.size())) return false;
+        std::uint64_t bytes = 0;
+        for (std::size_t i = used.size(); i-- > 0;)
+            bytes = bytes << 8 | used[i];
+        return bytes <= static_cast<std::uint64_t>(size);
+    }
+    if (format != Format::TarXz) return true;
+    std::array<char, 4> tail{};
+    const auto first = size - kMaxPadding;
+    do { // padding behind the footer comes in fours
+        size -= 4;
+        if (size < 0 || size < first ||
+            ::pread(fd, tail.data(), tail.size(), size) != static_cast<ssize_t>(tail.size()))
+            return false;
+    } while (tail == std::array<char, 4>{});
+    return tail[2] == 'Y' && tail[3] == 'Z';
+}
+
+nlohmann::json call(const HelperProgram& helper, const char* mode, int archive, const Dir* target, bool image,
+                    std::stop_token stop) {
     const auto [host_id, ids] = cage_ids();
     const auto bytes = target ? std::min(kMaxBytes, free_space(*target)) : kMaxBytes;
-    const nlohmann::json request{{"mode", target ? "unpack" : "inspect"},
+    const nlohmann::json request{{"mode", mode},
                                  {"format", detect_format(archive) == Format::Squashfs ? "squashfs" : "tar"},
                                  {"content", image ? "image" : "root"},
                                  {"host_id", host_id},
@@ -121,16 +153,19 @@ const char* extension(Format format) {
 }
 
 ArchiveReport Cage::inspect(int archive, bool image, std::stop_token stop) const {
-    // A squashfs is checked by the kernel's rules when it is unpacked; its superblock was seen by detect_format().
-    if (detect_format(archive) == Format::Squashfs) return {};
-    const auto reply = call(helper_, archive, nullptr, image, std::move(stop));
+    const auto format = detect_format(archive);
+    const auto size = size_of(archive);
+    if (!ends_well(archive, format, size)) throw Error{ErrorCode::InvalidArgument, "Damaged image: truncated file"};
+    if (format == Format::Squashfs) return {}; // unsquashfs looks for more when it is unpacked
+    const auto* mode = size > kReadWhole ? "glance" : "inspect";
+    const auto reply = call(helper_, mode, archive, nullptr, image, std::move(stop));
     return {.metadata = reply.value("metadata", nlohmann::json{}),
             .has_metadata = reply.value("has_metadata", false),
             .has_rootfs = reply.value("has_rootfs", false)};
 }
 
 void Cage::unpack(int archive, const Dir& target, bool image, std::stop_token stop) const {
-    call(helper_, archive, &target, image, std::move(stop));
+    call(helper_, "unpack", archive, &target, image, std::move(stop));
 }
 
 } // namespace lxdcore::image

@@ -29,7 +29,8 @@ struct ArchiveReport {
 class Cage {
 public:
     explicit Cage(const HelperProgram& helper) : helper_{helper} {}
-    /// Reads the whole archive and checks every entry; nothing is written.
+    /// Writes nothing. Every entry of a small archive is checked; a large one is read until it is known to be an image,
+    /// as its import is not to take as long as its unpacking, which checks everything again.
     ArchiveReport inspect(int archive, bool image, std::stop_token stop) const;
     /// @p image: metadata.yaml, templates and rootfs; otherwise the archive is a root filesystem.
     void unpack(int archive, const Dir& target, bool image, std::stop_token stop) const;

@@ -35,15 +35,17 @@ api::Image shown(db::ImageRow row) {
 
 std::unique_ptr<ImageManager> make_image_manager(db::Database& local, db::Database& global, const Dir& state_dir,
                                                  storage::StorageManager& storage, OperationService& operations,
-                                                 EventService& events, const HelperProgram& helper, const Logger& log) {
-    return std::make_unique<ImageManagerImpl>(local, global, state_dir, storage, operations, events, helper, log);
+                                                 EventService& events, const HelperProgram& helper, const Logger& log,
+                                                 PoolOfProfiles first_pool) {
+    return std::make_unique<ImageManagerImpl>(local, global, state_dir, storage, operations, events, helper, log,
+                                              std::move(first_pool));
 }
 
 ImageManagerImpl::ImageManagerImpl(db::Database& local, db::Database& global, const Dir& state_dir,
                                    storage::StorageManager& storage, OperationService& operations, EventService& events,
-                                   const HelperProgram& helper, const Logger& log)
-    : global_{global}, images_{state_dir.make_dir("images", 0700)}, storage_{storage},
-      operations_{operations}, events_{events}, log_{log}, cage_{helper}, intents_{local} {}
+                                   const HelperProgram& helper, const Logger& log, PoolOfProfiles first_pool)
+    : global_{global}, images_{state_dir.make_dir("images", 0700)}, storage_{storage}, operations_{operations},
+      events_{events}, log_{log}, cage_{helper}, first_pool_{std::move(first_pool)}, intents_{local} {}
 
 /// Files of an import or a removal that was interrupted go unless a row holds them.
 void ImageManagerImpl::start() {
@@ -60,6 +62,7 @@ void ImageManagerImpl::start() {
 }
 
 void ImageManagerImpl::remove_files(const std::string& fingerprint) {
+    preparer_.cancel(fingerprint);
     storage_.remove_image(fingerprint);
     images_.remove(fingerprint);
     images_.remove(fingerprint + ".rootfs");

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <lxdcore/event.hpp>
 #include <lxdcore/log.hpp>
@@ -29,8 +31,13 @@ public:
     virtual void touch(const std::string& project, const std::string& fingerprint) = 0; ///< last_used_at
 };
 
+/// The pool of the root disk that instances with these profiles get, "" if there is none.
+using PoolOfProfiles = std::function<std::string(const std::string& project, const std::vector<std::string>& profiles)>;
+
+/// @p first_pool: where new images are unpacked before the first instance asks; empty: nowhere
 std::unique_ptr<ImageManager> make_image_manager(db::Database& local, db::Database& global, const Dir& state_dir,
                                                  storage::StorageManager& storage, OperationService& operations,
-                                                 EventService& events, const HelperProgram& helper, const Logger& log);
+                                                 EventService& events, const HelperProgram& helper, const Logger& log,
+                                                 PoolOfProfiles first_pool = {});
 
 } // namespace lxdcore::image

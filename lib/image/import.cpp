@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <exception>
 #include <utility>
 
 #include <fcntl.h>
@@ -20,6 +21,9 @@
 namespace lxdcore::image {
 
 namespace {
+
+/// Larger ones are not unpacked before somebody needs them.
+constexpr std::int64_t kPrepareUpTo = 1ll << 30;
 
 class Sink final : public ImageSink {
 public:
@@ -147,6 +151,18 @@ void ImageManagerImpl::import(const ImageUpload& upload, UploadFiles& files, Ope
     undo.commit();
     intents_.end(intent);
     events_.lifecycle(upload.project, "image-created", url(upload.project, fingerprint), {{"type", image.type}});
+    prepare_tree(upload.project, image);
+}
+
+/// Still under the image's lock: whoever removes the image comes after it.
+void ImageManagerImpl::prepare_tree(const std::string& project, const api::Image& image) noexcept {
+    try {
+        if (!first_pool_ || image.size > kPrepareUpTo) return;
+        const auto pool = first_pool_(project, image.profiles);
+        if (!pool.empty()) preparer_.add(pool, image.fingerprint, filler(image.fingerprint));
+    } catch (const std::exception& error) { // the image is there all the same
+        log_.warning("Failed to prepare a new image", {{"image", image.fingerprint}, {"err", error.what()}});
+    }
 }
 
 storage::VolumeFiller ImageManagerImpl::filler(const std::string& fingerprint) {

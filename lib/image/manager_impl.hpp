@@ -9,6 +9,7 @@
 #include "image/cage.hpp"
 #include "image/image_files.hpp"
 #include "image/image_manager.hpp"
+#include "image/tree_preparer.hpp"
 #include "util/entity_locks.hpp"
 #include "util/locked.hpp"
 
@@ -18,8 +19,8 @@ namespace lxdcore::image {
 class ImageManagerImpl final : public ImageManager {
 public:
     ImageManagerImpl(db::Database& local, db::Database& global, const Dir& state_dir, storage::StorageManager& storage,
-                     OperationService& operations, EventService& events, const HelperProgram& helper,
-                     const Logger& log);
+                     OperationService& operations, EventService& events, const HelperProgram& helper, const Logger& log,
+                     PoolOfProfiles first_pool);
 
     void start() override;
     api::Image resolve(const std::string& project, const std::string& fingerprint,
@@ -63,6 +64,7 @@ private:
     void store(const std::string& project, const db::ImageRow& row, const api::ImagePut& image,
                const std::string& if_match);
     ArchiveReport inspect(const UploadFiles& files, OperationContext& op) const;
+    void prepare_tree(const std::string& project, const api::Image& image) noexcept;
     void remove_files(const std::string& fingerprint);
     std::string url(const std::string& project, const std::string& path) const;
 
@@ -73,12 +75,14 @@ private:
     EventService& events_;
     const Logger& log_;
     Cage cage_;
+    PoolOfProfiles first_pool_;
     db::IntentLog intents_;
     db::ImageRepository repository_;
     mutable EntityLocks locks_;
     /// Token operations that can still be redeemed, by id.
     std::shared_ptr<Locked<std::map<std::string, std::shared_ptr<OperationHandle>>>> secrets_ =
         std::make_shared<Locked<std::map<std::string, std::shared_ptr<OperationHandle>>>>();
+    TreePreparer preparer_{storage_, log_}; ///< last: its thread uses the others
 };
 
 } // namespace lxdcore::image

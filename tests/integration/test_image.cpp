@@ -4,6 +4,8 @@
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <random>
+#include <thread>
 
 #include <fcntl.h>
 #include <nlohmann/json.hpp>
@@ -57,6 +59,7 @@ struct Fixture {
     HelperProgram helper{std::getenv("LXDCORE_HELPER") ? std::getenv("LXDCORE_HELPER") : "lxdcore-helper"};
     std::unique_ptr<image::ImageManager> images;
     QuietContext op;
+    std::string first_pool;
 
     Fixture() : state{Dir::open(temp.path().string())} {
         storage = storage::make_storage_manager(*local, *global, state, *events, log);
@@ -65,7 +68,8 @@ struct Fixture {
         pool.name = "p";
         pool.driver = "dir";
         storage->create(pool);
-        images = image::make_image_manager(*local, *global, state, *storage, *operations, *events, helper, log);
+        images = image::make_image_manager(*local, *global, state, *storage, *operations, *events, helper, log,
+                                           [this](const auto&, const auto&) { return first_pool; });
         images->start();
     }
 
@@ -91,6 +95,17 @@ struct Fixture {
         return temp / ("storage-pools/p/images/" + fingerprint);
     }
 };
+
+/// Of a size that is not read to its end by an import.
+ArchiveBuilder large() {
+    ArchiveBuilder builder;
+    std::mt19937_64 random{7};
+    std::string noise(8 << 20, ' ');
+    for (auto& byte : noise)
+        byte = static_cast<char>(random());
+    builder.file("metadata.yaml", kYaml).dir("rootfs").file("rootfs/noise", noise);
+    return builder;
+}
 
 ArchiveBuilder minimal() {
     ArchiveBuilder builder;
@@ -267,4 +282,61 @@ TEST_CASE_FIXTURE(Fixture, "a bomb behind the last entry of an archive is refuse
     for (int i = 0; i < 20; ++i)
         builder.file("z" + std::to_string(i), zeros);
     refuses(minimal().bytes("zstd") + builder.bytes("zstd"));
+}
+
+TEST_CASE_FIXTURE(Fixture,
+                  "what is wrong far behind in a large archive is found when it is unpacked, and nothing stays") {
+    test::write_file(temp / "canary", "untouched");
+    const auto canary = (temp / "canary").string();
+    for (const auto& archive :
+         {large().file("../../escape", "x").bytes("gzip"), large().file(canary, "x").bytes("xz"),
+          large().hardlink("rootfs/x", canary).bytes("zstd"), large().symlink("templates", "/etc").bytes(),
+          large().file("metadata.yaml", kYaml).bytes(), large().bytes("gzip").substr(0, 6 << 20)}) {
+        const auto operation = import(archive);
+        REQUIRE_MESSAGE(operation->status() == api::Status::Success, operation->error());
+        CHECK_THROWS_AS(unpack(text::sha256_hex(archive)), Error);
+        CHECK(fs::is_empty(temp / "storage-pools/p/images"));
+    }
+    CHECK(test::read_file(canary) == "untouched");
+    CHECK_FALSE(fs::exists(temp / "escape"));
+}
+
+TEST_CASE_FIXTURE(Fixture, "a large archive that cannot be whole is refused at once where its format tells") {
+    const auto archive = large().bytes("xz");
+    refuses(archive.substr(0, archive.size() - 4));
+    refuses(archive.substr(0, archive.size() / 2));
+    refuses(archive + std::string(1 << 20, '\0'));
+    const auto padded = archive + std::string(8, '\0'); // as the format allows
+    REQUIRE(import(padded)->status() == api::Status::Success);
+    CHECK(fs::file_size(unpack(text::sha256_hex(padded)) / "rootfs/noise") == 8 << 20);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a new image is unpacked where its first instance will be, without being asked") {
+    first_pool = "p";
+    const auto archive = large().bytes("xz");
+    REQUIRE(import(archive)->status() == api::Status::Success);
+    const auto tree = temp / ("storage-pools/p/images/" + text::sha256_hex(archive));
+    for (int i = 0; i < 600 && !fs::exists(tree); ++i)
+        std::this_thread::sleep_for(std::chrono::milliseconds{100});
+    CHECK(fs::file_size(tree / "rootfs/noise") == 8 << 20);
+}
+
+TEST_CASE_FIXTURE(Fixture, "an image that is deleted while it is being unpacked leaves nothing") {
+    first_pool = "p";
+    for (const char* filter : {"", "gzip", "xz"}) {
+        const auto archive = large().bytes(filter);
+        REQUIRE(import(archive)->status() == api::Status::Success);
+        const auto removal = images->remove("default", text::sha256_hex(archive));
+        REQUIRE(removal->wait(std::chrono::seconds{30}));
+        CHECK(removal->status() == api::Status::Success);
+        CHECK(fs::is_empty(temp / "storage-pools/p/images"));
+        CHECK(state.dir("images").list().empty());
+    }
+}
+
+TEST_CASE_FIXTURE(Fixture, "a pool that is not there for a new image harms nothing") {
+    first_pool = "gone";
+    const auto archive = minimal().bytes();
+    CHECK(import(archive)->status() == api::Status::Success);
+    CHECK(fs::exists(unpack(text::sha256_hex(archive)) / "metadata.yaml"));
 }
