@@ -32,6 +32,7 @@ struct VolumeId {
     VolumePlace place = VolumePlace::Instance;
     std::string name;
     std::string snapshot = {}; ///< "": the volume itself
+    std::int64_t row = 0;      ///< its number in the database where quotas need it; 0: not known, or not to be counted
 };
 
 /// A volume under a name of its own, out of sight beside the one it is to become (or, set aside, that it was).
@@ -40,13 +41,14 @@ struct Staged {
     std::string name;
 };
 
-/// Ability: limits on the space of a volume, enforced.
+/// Ability: the space of a volume is counted and limited. Volumes are named with their rows here. What is staged with
+/// its row is counted from the first byte; anything else from the first set_quota() on, which then looks at every file.
 class QuotaOps {
 public:
     virtual ~QuotaOps();
-    /// @p id: the number of the volume's row, for filesystems that count by number. @p bytes 0: no limit.
-    virtual void set_quota(const VolumeId& volume, std::int64_t id, std::int64_t bytes) = 0;
-    virtual std::int64_t usage(const VolumeId& volume, std::int64_t id) const = 0; ///< bytes
+    /// @p bytes 0: no limit. A volume may be used meanwhile.
+    virtual void set_quota(const VolumeId& volume, std::int64_t bytes) = 0;
+    virtual std::int64_t usage(const VolumeId& volume) const = 0; ///< bytes; -1: not counted yet
 };
 
 /// One pool on one backend. Reentrant; never called twice at once for the same volume. Nothing that changes a volume

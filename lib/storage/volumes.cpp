@@ -19,7 +19,9 @@ namespace {
 /// What makes an instance; backup.yaml is written anew by the instance itself.
 const std::vector<std::string> kContent{"metadata.yaml", "templates", "rootfs"};
 
-VolumeId instance_volume(const std::string& name) { return {VolumePlace::Instance, name}; }
+VolumeId instance_volume(const std::string& name, std::int64_t row = 0) {
+    return {.place = VolumePlace::Instance, .name = name, .row = row};
+}
 
 /// A clone without what a pool keeps for itself beside the content.
 Staged clone_content(StorageDriver& driver, const VolumeId& as, const VolumeId& source, std::stop_token stop) {
@@ -140,6 +142,7 @@ void StorageManagerImpl::create_volume(const std::string& pool_name, const std::
         global_.write([&](db::Transaction& tx) {
             volumes_repository_.insert(tx, {.pool = pool_name, .project = project, .name = instance});
         });
+    const auto row = need_volume(project, instance).id;
     undo.add([&] {
         global_.write([&](db::Transaction& tx) {
             const auto row =
@@ -147,7 +150,7 @@ void StorageManagerImpl::create_volume(const std::string& pool_name, const std::
             if (row) volumes_repository_.remove(tx, row->id);
         });
     });
-    const auto staged = make(*pool->driver, instance_volume(name));
+    const auto staged = make(*pool->driver, instance_volume(name, row));
     undo.add([&] { pool->driver->discard(staged); });
     pool->driver->publish(staged);
     undo.add([&] { pool->driver->remove(staged.as); });
@@ -247,7 +250,7 @@ std::int64_t StorageManagerImpl::instance_usage(const std::string& project, cons
     const auto row = need_volume(project, instance);
     const auto pool = need_pool(row.pool);
     const auto* quotas = pool->driver->quotas();
-    return quotas ? quotas->usage(instance_volume(volume_name(project, instance)), row.id) : -1;
+    return quotas ? quotas->usage(instance_volume(volume_name(project, instance), row.id)) : -1;
 }
 
 void StorageManagerImpl::set_instance_quota(const std::string& project, const std::string& instance,
@@ -255,7 +258,7 @@ void StorageManagerImpl::set_instance_quota(const std::string& project, const st
     const auto row = need_volume(project, instance);
     const auto pool = need_pool(row.pool);
     if (auto* quotas = pool->driver->quotas()) {
-        quotas->set_quota(instance_volume(volume_name(project, instance)), row.id, bytes);
+        quotas->set_quota(instance_volume(volume_name(project, instance), row.id), bytes);
     } else if (bytes > 0) {
         log_.warning("The storage pool has no quotas: the size of the root disk is not enforced",
                      {{"pool", row.pool}, {"instance", instance}, {"project", project}});

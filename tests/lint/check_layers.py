@@ -78,6 +78,9 @@ OPENERS = {
 }
 # One line each of a file that opens nothing else.
 OPENER_LINES = {
+    ("lib/storage/drivers/dir/project_quota.cpp",
+     "const UniqueFd file{::open(proc.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOATIME | O_CLOEXEC)};"):
+        "the very inode that a descriptor below a confined directory holds",
     ("lib/helper/monitor_hook.cpp", "::close(::open(mark, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));"):
         "the post-stop hook's mark, an absolute path that the daemon wrote into lxc.conf",
 }

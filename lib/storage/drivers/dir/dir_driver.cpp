@@ -18,6 +18,7 @@
 
 #include <lxdcore/error.hpp>
 
+#include "storage/drivers/dir/project_quota.hpp"
 #include "storage/file_copy.hpp"
 #include "util/rollback.hpp"
 #include "util/text.hpp"
@@ -89,6 +90,13 @@ const std::string& leaf(const VolumeId& volume) { return volume.snapshot.empty()
 /// As LXD: the directory of an instance is closed to all but root until it is started.
 mode_t mode_of(VolumePlace place) { return place == VolumePlace::Custom ? 0711 : 0100; }
 
+/// As LXD numbers them: those below are the administrator's.
+constexpr std::uint32_t kFirstProject = 10000;
+
+std::uint32_t project_of(const VolumeId& volume) {
+    return volume.row > 0 ? kFirstProject + static_cast<std::uint32_t>(volume.row) : 0;
+}
+
 bool is_hidden(std::string_view name) { return name.starts_with(kStaging) || name.starts_with(kTrash); }
 
 } // namespace
@@ -151,6 +159,19 @@ void DirDriver::mount_pool() {
     }
     for (const auto place : kPlaces)
         spread_out(top.dir(dir_of(place)));
+    find_quotas(top);
+}
+
+void DirDriver::find_quotas(const Dir& top) {
+    const auto support = project_quota::support(top);
+    counts_ = support != project_quota::Support::None;
+    enforces_ = support == project_quota::Support::Enforced;
+    for (const auto place : kPlaces) {
+        if (!counts_ || project_quota::inherited(top.dir(dir_of(place))) == 0) continue;
+        // Something has one project only, and the administrator's limit on all of the pool is not to be lifted.
+        log_.warning("The storage pool is in a project of its filesystem: volumes get no quotas", {{"pool", name_}});
+        counts_ = false;
+    }
 }
 
 void DirDriver::delete_pool() {
@@ -176,7 +197,14 @@ api::StoragePoolResources DirDriver::resources() const {
 
 Staged DirDriver::stage(const VolumeId& as) {
     Staged staged{as, std::string{kStaging} + text::random_hex(12)};
-    make_parent(as).make_dir(staged.name, mode_of(as.place));
+    const auto volume = make_parent(as).make_dir(staged.name, mode_of(as.place));
+    if (const auto project = project_of(as); counts_ && project != 0) {
+        Rollback undo;
+        undo.add([&] { discard(staged); });
+        project_quota::set_limit(volume, project, 0); // of one that had the number before
+        project_quota::assign(volume, project);
+        undo.commit();
+    }
     return staged;
 }
 
@@ -205,7 +233,15 @@ Dir DirDriver::open_staged(const Staged& staged) const { return make_parent(stag
 
 void DirDriver::publish(const Staged& staged) { make_parent(staged.as).rename(staged.name, leaf(staged.as)); }
 
-void DirDriver::exchange(const Staged& staged) { make_parent(staged.as).exchange(staged.name, leaf(staged.as)); }
+/// What comes in place of a counted volume is counted as it was.
+void DirDriver::exchange(const Staged& staged) {
+    const auto parent = make_parent(staged.as);
+    if (counts_) {
+        const auto project = project_quota::inherited(parent.dir(leaf(staged.as)));
+        if (project >= kFirstProject) project_quota::assign(parent.dir(staged.name), project);
+    }
+    parent.exchange(staged.name, leaf(staged.as));
+}
 
 void DirDriver::discard(const Staged& staged) noexcept {
     try {
@@ -256,7 +292,29 @@ std::optional<Staged> DirDriver::set_aside(const VolumeId& volume) {
     if (!parent || !parent->exists(leaf(volume))) return std::nullopt;
     Staged trash{volume, std::string{kTrash} + text::random_hex(12)};
     parent->rename(leaf(volume), trash.name);
+    if (counts_) {
+        const auto project = project_quota::inherited(parent->dir(trash.name));
+        if (project >= kFirstProject) project_quota::set_limit(*parent, project, 0);
+    }
     return trash;
+}
+
+void DirDriver::set_quota(const VolumeId& volume, std::int64_t bytes) {
+    const auto project = project_of(volume);
+    if (project == 0) throw Error{ErrorCode::Internal, "quota of a volume without a number"};
+    const auto dir = open(volume);
+    if (bytes > 0 && !enforces_)
+        log_.warning("The storage pool is mounted without enforcing quotas: the size of a volume has no effect",
+                     {{"pool", name_}, {"volume", volume.name}});
+    // Whoever writes meanwhile is limited from the first file on.
+    project_quota::set_limit(dir, project, bytes);
+    project_quota::assign(dir, project);
+}
+
+std::int64_t DirDriver::usage(const VolumeId& volume) const {
+    const auto project = project_of(volume);
+    const auto dir = open(volume);
+    return project != 0 && project_quota::inherited(dir) == project ? project_quota::usage(dir, project) : -1;
 }
 
 void DirDriver::sweep() {

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
+
 #include "storage/storage_driver.hpp"
 
 namespace lxdcore::storage {
 
 /// Volumes are plain directories. The pool is a directory of the state directory, or another one bind-mounted there.
-class DirDriver final : public StorageDriver {
+/// Volumes are counted and limited where the filesystem has project quotas (project_quota.hpp).
+class DirDriver final : public StorageDriver, private QuotaOps {
 public:
     explicit DirDriver(const PoolContext& pool);
     void prepare_config(api::StringMap& config) const override;
@@ -29,8 +32,12 @@ public:
     void rename(const VolumeId& volume, const std::string& to) override;
     std::optional<Staged> set_aside(const VolumeId& volume) override;
     void sweep() override;
+    QuotaOps* quotas() noexcept override { return counts_ ? this : nullptr; }
 
 private:
+    void set_quota(const VolumeId& volume, std::int64_t bytes) override;
+    std::int64_t usage(const VolumeId& volume) const override;
+    void find_quotas(const Dir& top);
     std::string own_path() const; ///< the mount point, absolute
     Dir root() const;
     std::optional<Dir> find_parent(const VolumeId& volume) const; ///< the directory that it is in
@@ -41,6 +48,8 @@ private:
     api::StringMap config_;
     const Dir& state_dir_;
     const Logger& log_;
+    std::atomic<bool> counts_{false};
+    std::atomic<bool> enforces_{false};
 };
 
 } // namespace lxdcore::storage
