@@ -14,7 +14,7 @@ namespace {
 
 bool reaches_out(std::string_view key) {
     constexpr std::array kPrefixes{std::string_view{"raw."}, std::string_view{"linux.kernel_modules"},
-                                   std::string_view{"security.idmap.base"},
+                                   std::string_view{"security.devlxd.images"}, std::string_view{"security.idmap.base"},
                                    std::string_view{"security.syscalls.intercept."}};
     return std::any_of(kPrefixes.begin(), kPrefixes.end(), [&](auto prefix) { return key.starts_with(prefix); });
 }

@@ -82,15 +82,20 @@ OperationPtr Manager::create(const std::string& project, const api::InstancesPos
 
     const auto profiles = expander(project);
     const auto& type = post.source.type;
-    if (!post.requested_profiles && type != "copy") post.requested_profiles.emplace({std::string{"default"}});
-    for (const auto& profile : post.requested_profiles.value_or(std::vector<std::string>{}))
+    auto& wanted = post.requested_profiles;
+    if (type == "image" && !wanted) {
+        creation->image = find_image(project, post.source);
+        if (creation->image) wanted = creation->image->profiles;
+    }
+    if (!wanted && type != "copy") wanted.emplace({std::string{"default"}});
+    for (const auto& profile : wanted.value_or(std::vector<std::string>{}))
         if (!profiles.knows(profile))
             throw Error{ErrorCode::Internal, "Requested profile " + text::quote(profile) + " doesn't exist"};
     if (!post.architecture.empty()) architecture_id(post.architecture);
 
     auto options = operation_options(kInstanceCreate, creation->ref);
     if (type == "image") {
-        creation->image = find_image(project, post.source);
+        if (!creation->image) creation->image = find_image(project, post.source);
     } else if (type == "copy") {
         if (post.source.source.empty()) throw Error{ErrorCode::InvalidArgument, "Must specify a source instance"};
         const auto source_project = post.source.project.empty() ? project : post.source.project;

@@ -4,11 +4,13 @@
 LXDCORE_TEST_DAEMON=lxd runs the same tests on a real LXD (marks: `ours` = an intended difference, skipped there).
 LXDCORE_BUILD, LXDCORE_TEST_BRIDGE and LXDCORE_TEST_SUBNET choose what is tested and where.
 """
+import base64
 import contextlib
 import itertools
 import os
 import pathlib
 import signal
+import ssl
 import sys
 
 import pytest
@@ -16,7 +18,7 @@ import pytest
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "support"), str(HERE), str(HERE / "differential")]
 
-from daemons import Daemon, make_certificate  # noqa: E402
+from daemons import Daemon, make_certificate, run  # noqa: E402
 
 KIND = os.environ.get("LXDCORE_TEST_DAEMON", "lxdcored")
 
@@ -186,3 +188,23 @@ def untrusted(daemon):
 @pytest.fixture
 def stranger(daemon, tmp_path):
     return daemon.https(make_certificate(tmp_path, "stranger"))
+
+
+@pytest.fixture
+def restricted(api, daemon, tmp_path):
+    """A client whose certificate is restricted to the default project."""
+    cert = make_certificate(tmp_path, "restricted")
+    body = base64.b64encode(ssl.PEM_cert_to_DER_cert(open(cert[0], encoding="ascii").read())).decode()
+    reply = api.post("/1.0/certificates", {"type": "client", "name": "restricted", "certificate": body, "restricted": True, "projects": ["default"]})
+    assert reply.status == 201, reply.body
+    yield daemon.https(cert)
+    fingerprint = run("openssl", "x509", "-in", cert[0], "-outform", "DER", "-fingerprint", "-sha256", "-noout").stdout
+    api.delete("/1.0/certificates/" + fingerprint.split("=")[1].strip().replace(":", "").lower())
+
+
+def failed(client, method, path, body):
+    """Refused at once, or by the operation."""
+    reply = client.request(method, path, body)
+    if reply.status == 202:
+        return client.wait(reply.operation(), 60)["status"] == "Failure"
+    return 400 <= reply.status <= 500

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The unmodified `lxc` of Debian, over the unix socket and over HTTPS: each verb of the first release."""
+import hashlib
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import pytest
 import yaml
 
 from daemons import cached_busybox, wait_until
+from tarballs import tiny_image
 
 
 class Client:
@@ -98,6 +100,25 @@ def test_storage_verbs(lxc, daemon):
     assert lxc("storage", "get", lxc.at(pool), "rsync.compression").strip() == "false"
     lxc("storage", "delete", lxc.at(pool))
     assert pool not in lxc("storage", "list", lxc.at(), "--format=csv")
+
+
+def test_an_image_brings_its_profiles(lxc, daemon, name):
+    data, profile = tiny_image(name), name + "-p"
+    fingerprint = hashlib.sha256(data).hexdigest()
+    daemon.api.run("POST", "/1.0/images", data=data, headers={"Content-Type": "application/octet-stream"})
+    lxc("profile", "create", lxc.at(profile))
+    shown = daemon.api.get(f"/1.0/images/{fingerprint}").metadata
+    daemon.api.run("PUT", f"/1.0/images/{fingerprint}", {**shown, "profiles": ["default", profile]})
+    try:
+        lxc("init", lxc.at(fingerprint), lxc.at(name))
+        assert set(daemon.api.get(f"/1.0/instances/{name}").metadata["profiles"]) == {"default", profile}
+        lxc("delete", lxc.at(name))
+        lxc("init", lxc.at(fingerprint), lxc.at(name), "-p", "default")
+        assert daemon.api.get(f"/1.0/instances/{name}").metadata["profiles"] == ["default"]
+        lxc("delete", lxc.at(name))
+    finally:
+        lxc("image", "delete", lxc.at(fingerprint))
+        lxc("profile", "delete", lxc.at(profile))
 
 
 def test_network_verbs(lxc, daemon, tmp_path, running):

@@ -1,39 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ids, raw keys, nesting: R12 and R14 beyond what single keys show, and a container in a container."""
-import base64
 import concurrent.futures
 import shutil
-import ssl
 
 import pytest
 
-from conftest import remove
-from daemons import make_certificate, run
+from conftest import failed, remove
 
 RAW_LXC = ["lxc.mount.entry = / mnt none rbind 0 0", "lxc.hook.pre-start = /bin/true", "lxc.hook.start-host = /bin/true", "lxc.idmap = u 0 0 1",
            "lxc.include = /etc/passwd", "  LXC.Mount.Entry\t= / mnt none bind 0 0", "# x\nlxc.hook.mount=/bin/true\r", "lxc.cap.drop ="]
 REACHING = [*({"raw.lxc": raw} for raw in RAW_LXC), {"raw.idmap": "both 0 0"}, {"raw.idmap": "uid 1000 1000"}, {"raw.apparmor": "deny /x r,"},
             {"raw.seccomp": "2\ndenylist\n"}]
-
-
-@pytest.fixture
-def restricted(api, daemon, tmp_path):
-    """A client whose certificate is restricted to the default project."""
-    cert = make_certificate(tmp_path, "restricted")
-    body = base64.b64encode(ssl.PEM_cert_to_DER_cert(open(cert[0], encoding="ascii").read())).decode()
-    reply = api.post("/1.0/certificates", {"type": "client", "name": "restricted", "certificate": body, "restricted": True, "projects": ["default"]})
-    assert reply.status == 201, reply.body
-    yield daemon.https(cert)
-    fingerprint = run("openssl", "x509", "-in", cert[0], "-outform", "DER", "-fingerprint", "-sha256", "-noout").stdout
-    api.delete("/1.0/certificates/" + fingerprint.split("=")[1].strip().replace(":", "").lower())
-
-
-def failed(client, method, path, body):
-    """Refused at once, or by the operation."""
-    reply = client.request(method, path, body)
-    if reply.status == 202:
-        return client.wait(reply.operation(), 60)["status"] == "Failure"
-    return 400 <= reply.status <= 500
 
 
 @pytest.mark.ours

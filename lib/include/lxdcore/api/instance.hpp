@@ -60,7 +60,7 @@ struct InstancesPost : InstancePut {
     InstanceSource source;
     std::string instance_type;
     std::string type;                                           ///< container (default) or virtual-machine
-    std::optional<std::vector<std::string>> requested_profiles; ///< unset: the default profile
+    std::optional<std::vector<std::string>> requested_profiles; ///< unset: those of the image or "default"
 };
 LXDCORE_API_JSON(InstancesPost);
 
