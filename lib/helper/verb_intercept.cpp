@@ -19,6 +19,7 @@
 #include <nlohmann/json.hpp>
 
 #include "helper/calling_process.hpp"
+#include "helper/locked_mount.hpp"
 #include "helper/reply.hpp"
 #include "helper/verbs.hpp"
 #include "util/byte_text.hpp"
@@ -210,16 +211,26 @@ int give_options(int context, const std::string& options) {
     return 0;
 }
 
-unsigned mount_attributes(std::uint64_t flags) {
-    // Never with devices: an image may hold nodes of the host's disks that belong to the guest's root.
+/// What the guest may not change later. Never with devices: an image may hold nodes of the host's disks that belong to
+/// the guest's root. The kernel locks the times along with it.
+unsigned lasting_attributes(std::uint64_t flags) {
     unsigned out = MOUNT_ATTR_NODEV;
-    if ((flags & MS_RDONLY) != 0) out |= MOUNT_ATTR_RDONLY;
-    if ((flags & MS_NOSUID) != 0) out |= MOUNT_ATTR_NOSUID;
-    if ((flags & MS_NOEXEC) != 0) out |= MOUNT_ATTR_NOEXEC;
     if ((flags & MS_NOATIME) != 0) out |= MOUNT_ATTR_NOATIME;
     if ((flags & MS_STRICTATIME) != 0) out |= MOUNT_ATTR_STRICTATIME;
     if ((flags & MS_NODIRATIME) != 0) out |= MOUNT_ATTR_NODIRATIME;
     return out;
+}
+
+unsigned other_attributes(std::uint64_t flags) {
+    unsigned out = 0;
+    if ((flags & MS_RDONLY) != 0) out |= MOUNT_ATTR_RDONLY;
+    if ((flags & MS_NOSUID) != 0) out |= MOUNT_ATTR_NOSUID;
+    if ((flags & MS_NOEXEC) != 0) out |= MOUNT_ATTR_NOEXEC;
+    return out;
+}
+
+int set_attributes(int mount, const mount_attr& attributes) {
+    return ::syscall(SYS_mount_setattr, mount, "", AT_EMPTY_PATH, &attributes, sizeof attributes) == 0 ? 0 : errno;
 }
 
 int shift_ids(int mount, const GuestProcess& process) {
@@ -228,7 +239,7 @@ int shift_ids(int mount, const GuestProcess& process) {
     mount_attr attributes{};
     attributes.attr_set = MOUNT_ATTR_IDMAP;
     attributes.userns_fd = static_cast<std::uint64_t>(users.get());
-    return ::syscall(SYS_mount_setattr, mount, "", AT_EMPTY_PATH, &attributes, sizeof attributes) == 0 ? 0 : errno;
+    return set_attributes(mount, attributes);
 }
 
 struct Mounted {
@@ -245,7 +256,7 @@ Mounted make_mount(const nlohmann::json& request, const std::string& device, std
     if (const int error = give_options(context.get(), path_of(request, "options")); error != 0) return {error, {}};
     if (const int error = configure(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr); error != 0)
         return {error, {}};
-    UniqueFd mount{static_cast<int>(::syscall(SYS_fsmount, context.get(), FSMOUNT_CLOEXEC, mount_attributes(flags)))};
+    UniqueFd mount{static_cast<int>(::syscall(SYS_fsmount, context.get(), FSMOUNT_CLOEXEC, lasting_attributes(flags)))};
     return mount ? Mounted{0, std::move(mount)} : Mounted{errno, {}};
 }
 
@@ -279,8 +290,13 @@ Outcome mount_filesystem(const nlohmann::json& request, const CallingProcess& ca
     auto made = make_mount(request, device, flags);
     if (made.error == 0 && request.value("shift", false)) made.error = shift_ids(made.mount.get(), process);
     if (made.error != 0) return {.error = made.error};
+    const auto mount = with_locked_flags(made.mount.get(), false, true);
+    mount_attr others{};
+    others.attr_set = other_attributes(flags);
+    if (const int error = others.attr_set != 0 ? set_attributes(mount.get(), others) : 0; error != 0)
+        return {.error = error};
     enter_mounts(caller, process);
-    return {.error = attach(made.mount.get(), target.fd.get())};
+    return {.error = attach(mount.get(), target.fd.get())};
 }
 
 Outcome carry_out(const nlohmann::json& request) {

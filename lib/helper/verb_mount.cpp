@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cerrno>
-#include <csignal>
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/mount.h>
 #include <sched.h>
-#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -21,6 +18,7 @@
 
 #include "helper/guest_process.hpp"
 #include "helper/guest_root.hpp"
+#include "helper/locked_mount.hpp"
 #include "helper/reply.hpp"
 #include "helper/verbs.hpp"
 
@@ -58,34 +56,6 @@ void shift_ids(int mount, bool recursive, int pidfd, std::int64_t pid) {
     attributes.attr_set = MOUNT_ATTR_IDMAP;
     attributes.userns_fd = static_cast<std::uint64_t>(users.get());
     set_attributes(mount, recursive, attributes, "Required idmapping abilities not available");
-}
-
-/// A copy of @p mount whose flags are locked. The kernel locks what a namespace of a lesser user namespace is made
-/// with, but not what is moved there: the guest's root could make that writable again. So such a namespace is made
-/// first.
-UniqueFd with_locked_flags(int mount, bool recursive, bool directory) {
-    auto* made =
-        static_cast<int*>(::mmap(nullptr, sizeof(int), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
-    if (made == MAP_FAILED) throw_errno("mmap");
-    *made = -1;
-    const char* const place = directory ? "/proc" : "/proc/version"; // covered in the child's namespace only
-    const auto child =
-        static_cast<pid_t>(::syscall(SYS_clone, CLONE_FILES | SIGCHLD, nullptr, nullptr, nullptr, nullptr));
-    if (child == 0) {
-        const unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0u);
-        if (::unshare(CLONE_NEWNS) != 0 || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
-            ::syscall(SYS_move_mount, mount, "", AT_FDCWD, place, MOVE_MOUNT_F_EMPTY_PATH) != 0 ||
-            ::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0)
-            ::_exit(errno);
-        *made = static_cast<int>(::syscall(SYS_open_tree, AT_FDCWD, place, flags));
-        ::_exit(*made < 0 ? errno : 0);
-    }
-    int status = 0;
-    const bool waited = child > 0 && ::waitpid(child, &status, 0) == child && WIFEXITED(status);
-    UniqueFd copy{*made};
-    ::munmap(made, sizeof(int));
-    if (!waited || !copy) throw_errno("lock flags of the mount", waited ? WEXITSTATUS(status) : EIO);
-    return copy;
 }
 
 [[noreturn]] void refuse(const std::string& path) {

@@ -244,6 +244,31 @@ def test_devices_on_mounted_filesystems_stay_closed(guest, disk, api):
     assert "ermission denied" in guest.shell(closed)
 
 
+def test_what_the_guest_mounts_itself_it_remounts_as_elsewhere(guest, disk, api):
+    """Only what was mounted for it keeps its nodev."""
+    guest.start(mount="true", mount__allowed="ext4")
+    os.chown(disk, root_uid(api, guest.name), -1)
+    remount, bind, ro, nosuid, nodev, noexec = 32, 4096, 1, 2, 4, 8
+
+    def options(path):
+        return set(guest.shell(f"grep ' {path} ' /proc/mounts").split()[3].split(","))
+
+    guest.shell("mkdir /tmp/own /tmp/d")
+    assert guest.call("mount", "tmpfs", "/tmp/own", "tmpfs", nodev | nosuid, "size=1m") == "ok"
+    assert {"nodev", "nosuid"} <= options("/tmp/own")
+    assert guest.call("mount", "none", "/tmp/own", "none", remount | bind, "") == "ok"
+    assert not {"nodev", "nosuid"} & options("/tmp/own")
+    assert guest.call("mount", "none", "/tmp/own", "none", remount, "size=2m") == "ok"
+    assert guest.shell("mount -o remount,ro,dev /tmp/own && echo done") == "done" and "ro" in options("/tmp/own")
+    assert guest.call("mount", "/dev/disk", "/tmp/d", "ext4", nosuid | noexec, "") == "ok"
+    assert {"nodev", "nosuid", "noexec", "rw"} <= options("/tmp/d")
+    assert guest.call("mount", "none", "/tmp/d", "none", remount | bind | nodev | ro, "") == "ok"
+    assert options("/tmp/d") >= {"nodev", "ro"} and not {"nosuid", "noexec"} & options("/tmp/d")
+    assert guest.call("mount", "none", "/tmp/d", "none", remount | bind | nodev, "") == "ok" and "rw" in options("/tmp/d")
+    assert guest.call("mount", "none", "/tmp/d", "none", remount | bind, "") == "EPERM" and "nodev" in options("/tmp/d")
+    assert guest.shell("umount /tmp/d && echo gone") == "gone"
+
+
 def test_shifted_mounts_show_the_ids_of_the_guest(guest, disk, api):
     guest.start(mount="true", mount__allowed="ext4", mount__shift="true")
     os.chown(disk, root_uid(api, guest.name), -1)

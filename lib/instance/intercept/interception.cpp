@@ -54,9 +54,6 @@ std::string notify_rules(const Interception& interception) {
     if (interception.setxattr) out += "setxattr notify [3,1,SCMP_CMP_EQ]\n";
     if (interception.mount) {
         out += fmt::format("mount notify [3,0,SCMP_CMP_MASKED_EQ,{}]\n", ~kPlainFlags);
-        // The guest may change flags of what is in its namespace: no remount takes nodev away from what we have
-        // mounted.
-        out += fmt::format("mount errno 1 [3,{},SCMP_CMP_MASKED_EQ,{}]\n", MS_REMOUNT, MS_REMOUNT | MS_NODEV);
         // Programs that know the newer calls use mount when the kernel has none.
         for (const char* call : {"fsopen", "fsconfig", "fsmount", "fspick", "open_tree", "move_mount", "mount_setattr"})
             out += fmt::format("{} errno 38\n", call);
