@@ -28,7 +28,7 @@ Response plain_error(unsigned status, const std::string& text) {
     return Response::plain(status, text + "\n").set("X-Content-Type-Options", "nosniff");
 }
 
-Response plain_error(std::exception_ptr failure) {
+Response failure_response(std::exception_ptr failure) {
     try {
         std::rethrow_exception(failure);
     } catch (const HttpError& error) {
@@ -54,16 +54,6 @@ Awaitable<Response> answer(HttpServer& server, Exchange& exchange) {
     if (match.route->stream != nullptr) co_return co_await match.route->stream(exchange);
     auto work = [&] { return match.route->handler(request, server.app); };
     co_return co_await exchange.blocking(work);
-}
-
-Awaitable<Response> answer_or_error(HttpServer& server, Exchange& exchange) {
-    std::exception_ptr failure;
-    try {
-        co_return co_await answer(server, exchange);
-    } catch (...) {
-        failure = std::current_exception();
-    }
-    co_return plain_error(failure);
 }
 
 std::optional<GuestApi::Caller> who(const GuestApi& guests, int socket) {
@@ -112,7 +102,7 @@ private:
 } // namespace
 
 GuestServer::GuestServer(App& app, const Limits& limits)
-    : http_{.app = app, .router = router_, .limits = limits, .busy = 0, .answer = answer_or_error} {
+    : http_{.app = app, .router = router_, .limits = limits, .busy = 0, .answer = answer, .failed = failure_response} {
     add_guest_routes(router_);
 }
 

@@ -87,10 +87,11 @@ Awaitable<Response> answer(HttpServer& server, Exchange& exchange) {
 Awaitable<Response> answer_or_error(HttpServer& server, Exchange& exchange) {
     std::exception_ptr failure;
     try {
-        co_return co_await answer(server, exchange);
+        co_return co_await (server.answer != nullptr ? server.answer : answer)(server, exchange);
     } catch (...) {
         failure = std::current_exception();
     }
+    if (server.failed != nullptr) co_return server.failed(failure);
     auto response = error_response(failure);
     if (response.status >= 500)
         server.app.log.warning("Request failed", {{"url", exchange.request.path},
@@ -118,7 +119,7 @@ Awaitable<bool> serve_one(HttpServer& server, Connection& connection, const Peer
     }
     const Busy busy{server.busy};
     SessionExchange exchange{request, server, connection};
-    auto response = co_await (server.answer != nullptr ? server.answer : answer_or_error)(server, exchange);
+    auto response = co_await answer_or_error(server, exchange);
     if (response.upgraded) {
         gently = false;
         co_return false;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <exception>
 #include <memory>
 
 #include "app.hpp"
@@ -17,8 +18,9 @@ struct HttpServer {
     const Router& router;
     Limits limits;
     std::atomic<int> busy{0}; ///< requests being answered
-    /// Who may ask, what is answered and how errors look; empty: the REST API.
+    /// Who may ask, what is answered, and what a failure looks like; empty: the REST API.
     Awaitable<Response> (*answer)(HttpServer& server, Exchange& exchange) = nullptr;
+    Response (*failed)(std::exception_ptr failure) = nullptr;
 };
 
 /// Serves one connection until it ends: keep-alive, one request after the other. @p slot is held meanwhile.

@@ -249,13 +249,7 @@ void Manager::measure_running(const Loaded& instance, const Running& running, co
 
 MetricSet Manager::measure(const std::string& project) const {
     MetricSet out;
-    std::vector<db::InstanceRow> rows;
-    std::vector<db::ProfileRow> profiles;
-    s_.global.read([&](db::Transaction& tx) {
-        rows = repo_.list(tx, project);
-        profiles = repo_.profiles(tx, project);
-    });
-    const Expander expander{std::move(profiles)};
+    auto [rows, expander] = rows_of(project);
     const auto disks = disk_names();
     for (auto& row : rows) {
         const InstanceRef ref{row.project, row.name};
