@@ -80,6 +80,7 @@ class Daemon:
         self.log = self.base / "daemon.log"
         self.process = None
         self.extra_args = []
+        self.extra_env = {}
         self.address = None
         self.dir.mkdir(exist_ok=True)
         self.dir.chmod(0o711)
@@ -95,6 +96,7 @@ class Daemon:
         env = {k: v for k, v in os.environ.items() if not k.startswith(("LXD_", "LXDCORE_"))}
         env.update(LXD_DIR=str(self.dir), LXD_CONF=str(self.conf), LC_ALL="C.UTF-8",
                    LXDCORE_HELPER=str(BUILD / "lib/helper/lxdcore-helper"))
+        env.update(self.extra_env)
         return env
 
     @property
