@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/codec.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -86,6 +87,13 @@ constexpr auto kPlain = [] {
 } // namespace
 
 void detail::append_text(std::string& out, std::string_view text) {
+    const auto plain = [](char c) { return kPlain[static_cast<unsigned char>(c)]; };
+    if (std::all_of(text.begin(), text.end(), plain)) { // nearly always
+        const auto at = out.size();
+        out.resize(at + text.size() + 2, '"');
+        text.copy(out.data() + at + 1, text.size());
+        return;
+    }
     out += '"';
     for (std::size_t i = 0; i < text.size();) {
         std::size_t run = i;

@@ -190,18 +190,14 @@ std::vector<std::string> Manager::names(const std::string& project) const {
     return s_.global.read_value([&](db::Transaction& tx) { return repo_.names(tx, project); });
 }
 
-std::pair<std::vector<db::InstanceRow>, Expander> Manager::rows_of(const std::string& project) const {
+void Manager::each(const std::string& project, bool with_state, const Visit& visit) const {
     std::vector<db::InstanceRow> rows;
     std::vector<db::ProfileRow> profiles;
     s_.global.read([&](db::Transaction& tx) {
         rows = repo_.list(tx, project);
         profiles = repo_.profiles(tx, project);
     });
-    return {std::move(rows), Expander{std::move(profiles)}};
-}
-
-void Manager::each(const std::string& project, bool with_state, const Visit& visit) const {
-    auto [rows, expander] = rows_of(project);
+    const Expander expander{std::move(profiles)};
     for (auto& row : rows) {
         auto instance = expander.expand(std::move(row));
         std::optional<api::InstanceState> state;

@@ -114,8 +114,6 @@ private:
     // --- data ---
     Loaded load(const InstanceRef& ref) const; ///< @throws NotFound "Instance not found"
     Expander expander(const std::string& project) const;
-    /// All records of a project, and its profiles at the same moment.
-    std::pair<std::vector<db::InstanceRow>, Expander> rows_of(const std::string& project) const;
     api::Instance to_api(Loaded instance) const;
     api::InstanceState state_of(const Loaded& instance) const;
     void set_config(const Loaded& instance, const api::StringMap& changes);

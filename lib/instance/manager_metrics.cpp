@@ -249,7 +249,16 @@ void Manager::measure_running(const Loaded& instance, const Running& running, co
 
 MetricSet Manager::measure(const std::string& project) const {
     MetricSet out;
-    auto [rows, expander] = rows_of(project);
+    std::vector<db::InstanceRow> rows; // of those that run: of many instances these may be few
+    std::vector<db::ProfileRow> profiles;
+    s_.global.read([&](db::Transaction& tx) {
+        for (const auto& name : repo_.names(tx, project)) {
+            if (!runtime_.find({project, name})) continue;
+            if (auto row = repo_.find(tx, project, name)) rows.push_back(std::move(*row));
+        }
+        if (!rows.empty()) profiles = repo_.profiles(tx, project);
+    });
+    const Expander expander{std::move(profiles)};
     const auto disks = disk_names();
     for (auto& row : rows) {
         const InstanceRef ref{row.project, row.name};
