@@ -243,16 +243,23 @@ def images_of(daemon):
     return sorted(p.name for p in (daemon.dir / "images").iterdir()), sorted(daemon.api.get("/1.0/images").metadata)
 
 
-@pytest.fixture
-def no_image_more(daemon):
-    before = images_of(daemon)
-    yield
-    wait_until(lambda: images_of(daemon) == before, timeout=10, what="images/ as before")
+def held_of(daemon):
+    """What the daemon has open of images."""
     held = []
     for fd in os.listdir(f"/proc/{daemon.pid}/fd"):
         with contextlib.suppress(FileNotFoundError):  # closed meanwhile
             held.append(os.readlink(f"/proc/{daemon.pid}/fd/{fd}"))
-    assert not [path for path in held if "/images/" in path], held
+    return [path for path in held if "/images/" in path]
+
+
+@pytest.fixture
+def no_image_more(daemon):
+    # An image that is new is unpacked without being asked, and its tree written out.
+    wait_until(lambda: not held_of(daemon), what="images at rest")
+    before = images_of(daemon)
+    yield
+    wait_until(lambda: images_of(daemon) == before, timeout=10, what="images/ as before")
+    assert not held_of(daemon)
 
 
 def failed(api, reply):
