@@ -292,8 +292,8 @@ void Manager::run_create(Creation& creation, OperationContext& op) {
             s_.storage.create_from_image(creation.pool, ref.project, ref.name, fingerprint, op);
         });
     } else if (creation.source) {
-        s_.storage.create_copy(creation.pool, ref.project, ref.name, creation.source->row.project,
-                               creation.source->row.name, op);
+        s_.storage.create_copy(creation.pool, ref.project, ref.name,
+                               {creation.source->row.project, creation.source->row.name}, op);
     } else {
         s_.storage.create_empty(creation.pool, ref.project, ref.name, op);
     }

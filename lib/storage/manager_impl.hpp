@@ -14,6 +14,7 @@
 
 #include "db/intents.hpp"
 #include "db/storage_pool_repository.hpp"
+#include "db/storage_snapshot_repository.hpp"
 #include "db/storage_volume_repository.hpp"
 #include "storage/storage_driver.hpp"
 #include "storage/storage_manager.hpp"
@@ -22,8 +23,8 @@
 
 namespace lxdcore::storage {
 
-/// Pools in pools.cpp, instance volumes in volumes.cpp, image trees in image_trees.cpp, start-up in
-/// storage_manager.cpp.
+/// Pools in pools.cpp, instance volumes in volumes.cpp and instance_snapshots.cpp, image trees in image_trees.cpp,
+/// start-up in storage_manager.cpp.
 class StorageManagerImpl final : public StorageManager {
 public:
     StorageManagerImpl(db::Database& local, db::Database& global, const Dir& state_dir, EventService& events,
@@ -53,9 +54,26 @@ public:
     void create_from_image(const std::string& pool, const std::string& project, const std::string& instance,
                            const std::string& fingerprint, OperationContext& op) override;
     void create_copy(const std::string& pool, const std::string& project, const std::string& instance,
-                     const std::string& source_project, const std::string& source, OperationContext& op) override;
+                     const InstanceVolume& source, OperationContext& op) override;
+    void create_filled(const std::string& pool, const std::string& project, const std::string& instance,
+                       const VolumeFiller& fill, OperationContext& op) override;
     void rename_instance(const std::string& project, const std::string& instance, const std::string& to) override;
     void delete_instance(const std::string& project, const std::string& instance) override;
+    void create_instance_snapshot(const std::string& project, const std::string& instance, const std::string& snapshot,
+                                  OperationContext& op) override;
+    void copy_instance_snapshot(const std::string& project, const std::string& instance, const std::string& snapshot,
+                                const InstanceVolume& source, OperationContext& op) override;
+    void fill_instance_snapshot(const std::string& project, const std::string& instance, const std::string& snapshot,
+                                const VolumeFiller& fill, OperationContext& op) override;
+    void rename_instance_snapshot(const std::string& project, const std::string& instance, const std::string& snapshot,
+                                  const std::string& to) override;
+    void delete_instance_snapshot(const std::string& project, const std::string& instance,
+                                  const std::string& snapshot) override;
+    void replace_instance(const std::string& project, const std::string& instance, const InstanceVolume& source,
+                          OperationContext& op) override;
+    std::vector<std::string> instance_snapshots(const std::string& project, const std::string& instance) const override;
+    Dir open_instance_snapshot(const std::string& project, const std::string& instance,
+                               const std::string& snapshot) override;
     std::string pool_of(const std::string& project, const std::string& instance) const override;
     Dir open_instance(const std::string& project, const std::string& instance) override;
     std::string instance_path(const std::string& project, const std::string& instance) const override;
@@ -89,6 +107,11 @@ private:
     using MakeVolume = std::function<Staged(StorageDriver&, const VolumeId& as)>;
     void create_volume(const std::string& pool, const std::string& project, const std::string& instance,
                        const MakeVolume& make);
+    void create_snapshot(const std::string& project, const std::string& instance, const std::string& snapshot,
+                         const MakeVolume& make);
+    /// A staged copy of @p source in the pool of @p driver.
+    Staged stage_of(StorageDriver& driver, const std::string& pool, const VolumeId& as, const InstanceVolume& source,
+                    std::stop_token stop);
     void link(const std::string& volume, const std::string& pool) const;
 
     TreeLock tree_lock(const std::string& pool, const std::string& fingerprint);
@@ -98,6 +121,7 @@ private:
     void repair_pools();
     void repair_renames();
     void repair_volumes();
+    void repair_snapshots(const db::StorageVolumeRow& volume, StorageDriver& driver);
     void check_trees(const std::string& pool, StorageDriver& driver);
     void queue_sync(const std::string& pool, const std::string& fingerprint);
     void queue_discard(PoolPtr pool, Staged staged);
@@ -111,6 +135,7 @@ private:
     db::IntentLog intents_;
     db::StoragePoolRepository pools_repository_;
     db::StorageVolumeRepository volumes_repository_;
+    db::StorageSnapshotRepository snapshots_repository_;
     StorageDriverRegistry registry_ = StorageDriverRegistry::with_builtin_drivers();
     mutable EntityLocks locks_;
     Locked<std::map<std::string, PoolPtr>> pools_;
@@ -126,8 +151,14 @@ private:
     std::jthread maintenance_; ///< last: it ends before what it uses
 };
 
+/// What makes an instance; backup.yaml is written anew by the instance itself.
+extern const std::vector<std::string> kInstanceContent;
 /// Directory name of an instance outside its pool and inside.
 std::string volume_name(const std::string& project, const std::string& instance);
+VolumeId instance_volume(const std::string& name, std::int64_t row = 0);
+/// A clone without what a pool keeps for itself beside the content.
+Staged clone_content(StorageDriver& driver, const VolumeId& as, const VolumeId& source, std::stop_token stop);
+Staged stage_filled(StorageDriver& driver, const VolumeId& as, const VolumeFiller& fill, OperationContext& op);
 api::StorageVolume api_volume(const db::StorageVolumeRow& row);
 
 } // namespace lxdcore::storage

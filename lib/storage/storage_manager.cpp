@@ -105,6 +105,7 @@ void StorageManagerImpl::repair_volumes() {
         const auto name = volume_name(row.project, row.name);
         if (pool->driver->exists({VolumePlace::Instance, name})) {
             link(name, row.pool);
+            repair_snapshots(row, *pool->driver);
             continue;
         }
         state_dir_.dir("containers").remove(name);

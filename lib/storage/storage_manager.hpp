@@ -19,6 +19,12 @@ namespace lxdcore::storage {
 /// Puts content into an empty volume directory: "metadata.yaml", "templates/", "rootfs/" for images.
 using VolumeFiller = std::function<void(const Dir& target, OperationContext& op)>;
 
+/// What a new instance volume is a copy of.
+struct InstanceVolume {
+    std::string project, instance;
+    std::string snapshot = {}; ///< "": the volume itself
+};
+
 /// What instances and images need of pools, beside the public service. Thread-safe; never called twice at once for the
 /// same instance volume (the caller holds the instance's lock).
 class StorageManager : public StorageService {
@@ -38,11 +44,41 @@ public:
                               OperationContext& op) = 0;
     virtual void create_from_image(const std::string& pool, const std::string& project, const std::string& instance,
                                    const std::string& fingerprint, OperationContext& op) = 0;
-    /// A copy of another instance's volume, perhaps from another pool.
+    /// A copy of another instance's volume or of a snapshot of it, perhaps from another pool.
     virtual void create_copy(const std::string& pool, const std::string& project, const std::string& instance,
-                             const std::string& source_project, const std::string& source, OperationContext& op) = 0;
+                             const InstanceVolume& source, OperationContext& op) = 0;
+    /// Whatever @p fill puts into it, all of it.
+    virtual void create_filled(const std::string& pool, const std::string& project, const std::string& instance,
+                               const VolumeFiller& fill, OperationContext& op) = 0;
     virtual void rename_instance(const std::string& project, const std::string& instance, const std::string& to) = 0;
     virtual void delete_instance(const std::string& project, const std::string& instance) = 0; ///< absent is fine
+
+    // Snapshots of an instance's volume, complete or not at all, with their rows. Names have been checked. They are
+    // renamed and deleted with the volume.
+    /// @throws Error AlreadyExists
+    virtual void create_instance_snapshot(const std::string& project, const std::string& instance,
+                                          const std::string& snapshot, OperationContext& op) = 0;
+    /// A snapshot whose content is that of another instance's snapshot (or volume), perhaps from another pool.
+    virtual void copy_instance_snapshot(const std::string& project, const std::string& instance,
+                                        const std::string& snapshot, const InstanceVolume& source,
+                                        OperationContext& op) = 0;
+    virtual void fill_instance_snapshot(const std::string& project, const std::string& instance,
+                                        const std::string& snapshot, const VolumeFiller& fill,
+                                        OperationContext& op) = 0;
+    /// Safe to repeat after an interruption.
+    virtual void rename_instance_snapshot(const std::string& project, const std::string& instance,
+                                          const std::string& snapshot, const std::string& to) = 0;
+    virtual void delete_instance_snapshot(const std::string& project, const std::string& instance,
+                                          const std::string& snapshot) = 0; ///< absent is fine
+    /// The volume gets the content of @p source (a snapshot of its own, or anything else) in one step: it has the old
+    /// content until the new is complete (R46). The instance must not run.
+    virtual void replace_instance(const std::string& project, const std::string& instance, const InstanceVolume& source,
+                                  OperationContext& op) = 0;
+    virtual std::vector<std::string> instance_snapshots(const std::string& project,
+                                                        const std::string& instance) const = 0; ///< in order of making
+    /// @throws Error NotFound
+    virtual Dir open_instance_snapshot(const std::string& project, const std::string& instance,
+                                       const std::string& snapshot) = 0;
 
     /// The pool that holds the instance. @throws Error NotFound
     virtual std::string pool_of(const std::string& project, const std::string& instance) const = 0;

@@ -16,25 +16,6 @@ namespace lxdcore::storage {
 
 namespace {
 
-/// What makes an instance; backup.yaml is written anew by the instance itself.
-const std::vector<std::string> kContent{"metadata.yaml", "templates", "rootfs"};
-
-VolumeId instance_volume(const std::string& name, std::int64_t row = 0) {
-    return {.place = VolumePlace::Instance, .name = name, .row = row};
-}
-
-/// A clone without what a pool keeps for itself beside the content.
-Staged clone_content(StorageDriver& driver, const VolumeId& as, const VolumeId& source, std::stop_token stop) {
-    auto staged = driver.stage_clone(as, source, stop);
-    Rollback undo;
-    undo.add([&] { driver.discard(staged); });
-    const auto tree = driver.open_staged(staged);
-    for (const auto& name : tree.list())
-        if (std::find(kContent.begin(), kContent.end(), name) == kContent.end()) tree.remove_tree(name);
-    undo.commit();
-    return staged;
-}
-
 std::optional<db::VolumeKind> kind_of(const std::string& type) {
     if (type == "container") return db::VolumeKind::Container;
     if (type == "image") return db::VolumeKind::Image;
@@ -63,6 +44,24 @@ const char* name_of(db::VolumeKind kind) {
 }
 
 } // namespace
+
+const std::vector<std::string> kInstanceContent{"metadata.yaml", "templates", "rootfs"};
+
+VolumeId instance_volume(const std::string& name, std::int64_t row) {
+    return {.place = VolumePlace::Instance, .name = name, .row = row};
+}
+
+Staged clone_content(StorageDriver& driver, const VolumeId& as, const VolumeId& source, std::stop_token stop) {
+    auto staged = driver.stage_clone(as, source, stop);
+    Rollback undo;
+    undo.add([&] { driver.discard(staged); });
+    const auto tree = driver.open_staged(staged);
+    for (const auto& name : tree.list())
+        if (std::find(kInstanceContent.begin(), kInstanceContent.end(), name) == kInstanceContent.end())
+            tree.remove_tree(name);
+    undo.commit();
+    return staged;
+}
 
 std::string volume_name(const std::string& project, const std::string& instance) {
     return project == "default" ? instance : project + "_" + instance;
@@ -162,14 +161,8 @@ void StorageManagerImpl::create_volume(const std::string& pool_name, const std::
 void StorageManagerImpl::create_empty(const std::string& pool, const std::string& project, const std::string& instance,
                                       OperationContext& op) {
     op.throw_if_cancelled();
-    create_volume(pool, project, instance, [](StorageDriver& driver, const VolumeId& as) {
-        auto staged = driver.stage(as);
-        Rollback undo;
-        undo.add([&] { driver.discard(staged); });
-        driver.open_staged(staged).make_dir("rootfs", 0755);
-        undo.commit();
-        return staged;
-    });
+    create_filled(
+        pool, project, instance, [](const Dir& target, OperationContext&) { target.make_dir("rootfs", 0755); }, op);
 }
 
 void StorageManagerImpl::create_from_image(const std::string& pool, const std::string& project,
@@ -184,14 +177,16 @@ void StorageManagerImpl::create_from_image(const std::string& pool, const std::s
 }
 
 void StorageManagerImpl::create_copy(const std::string& pool, const std::string& project, const std::string& instance,
-                                     const std::string& source_project, const std::string& source,
-                                     OperationContext& op) {
-    const auto from = need_volume(source_project, source);
-    const auto id = instance_volume(volume_name(source_project, source));
+                                     const InstanceVolume& source, OperationContext& op) {
     create_volume(pool, project, instance, [&](StorageDriver& driver, const VolumeId& as) {
-        if (from.pool == pool) return clone_content(driver, as, id, op.stop_token());
-        return driver.stage_copy(as, need_pool(from.pool)->driver->open(id), kContent, op.stop_token());
+        return stage_of(driver, pool, as, source, op.stop_token());
     });
+}
+
+void StorageManagerImpl::create_filled(const std::string& pool, const std::string& project, const std::string& instance,
+                                       const VolumeFiller& fill, OperationContext& op) {
+    create_volume(pool, project, instance,
+                  [&](StorageDriver& driver, const VolumeId& as) { return stage_filled(driver, as, fill, op); });
 }
 
 void StorageManagerImpl::rename_instance(const std::string& project, const std::string& instance,
@@ -221,6 +216,10 @@ void StorageManagerImpl::delete_instance(const std::string& project, const std::
     state_dir_.dir("containers").remove(name);
     if (!row) return;
     const auto pool = need_pool(row->pool);
+    for (const auto& snapshot : pool->driver->list_snapshots(instance_volume(name))) {
+        const VolumeId id{.place = VolumePlace::Instance, .name = name, .snapshot = snapshot};
+        if (auto trash = pool->driver->set_aside(id)) queue_discard(pool, std::move(*trash));
+    }
     const auto trash = pool->driver->set_aside(instance_volume(name));
     // The instance's row goes right after it, and the intent of the whole stays until then.
     global_.write_relaxed([&](db::Transaction& tx) { volumes_repository_.remove(tx, row->id); });

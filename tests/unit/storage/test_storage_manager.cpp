@@ -237,3 +237,61 @@ TEST_CASE_FIXTURE(Fixture, "a tree with links in place of its parts is refused")
         CHECK(fs::is_empty(temp / "storage-pools/p/images"));
     }
 }
+
+TEST_CASE_FIXTURE(Fixture, "snapshots of an instance are made, renamed, deleted and go with it") {
+    make_pool();
+    make_image();
+    manager->create_from_image("p", "default", "c1", kImage, op);
+    const auto snapshots = temp / "storage-pools/p/containers-snapshots/c1";
+    manager->create_instance_snapshot("default", "c1", "s0", op);
+    manager->create_instance_snapshot("default", "c1", "s1", op);
+    CHECK(manager->instance_snapshots("default", "c1") == std::vector<std::string>{"s0", "s1"});
+    CHECK(test::read_file(snapshots / "s0/rootfs/hello") == "world");
+    CHECK_THROWS_WITH(manager->create_instance_snapshot("default", "c1", "s0", op), "Snapshot \"s0\" already in use");
+
+    manager->rename_instance_snapshot("default", "c1", "s1", "s2");
+    manager->rename_instance_snapshot("default", "c1", "s1", "s2"); // as after an interruption
+    CHECK(manager->instance_snapshots("default", "c1") == std::vector<std::string>{"s0", "s2"});
+    manager->delete_instance_snapshot("default", "c1", "s2");
+    manager->delete_instance_snapshot("default", "c1", "s2");
+    CHECK(manager->instance_snapshots("default", "c1") == std::vector<std::string>{"s0"});
+
+    manager->rename_instance("default", "c1", "c2");
+    CHECK(test::read_file(temp / "storage-pools/p/containers-snapshots/c2/s0/rootfs/hello") == "world");
+    manager->delete_instance("default", "c2");
+    restart();
+    CHECK(fs::is_empty(temp / "storage-pools/p/containers-snapshots"));
+}
+
+TEST_CASE_FIXTURE(Fixture, "an instance gets back the content of a snapshot, and a copy starts from one") {
+    make_pool();
+    make_image();
+    manager->create_from_image("p", "default", "c1", kImage, op);
+    manager->create_instance_snapshot("default", "c1", "s0", op);
+    test::write_file(temp / "containers/c1/rootfs/hello", "changed");
+    manager->create_copy("p", "default", "c2", {"default", "c1", "s0"}, op);
+    manager->copy_instance_snapshot("default", "c2", "kept", {"default", "c1", "s0"}, op);
+    manager->replace_instance("default", "c1", {"default", "c1", "s0"}, op);
+    CHECK(test::read_file(temp / "containers/c1/rootfs/hello") == "world");
+    CHECK(test::read_file(temp / "containers/c2/rootfs/hello") == "world");
+    CHECK(test::read_file(temp / "storage-pools/p/containers-snapshots/c2/kept/rootfs/hello") == "world");
+    CHECK(mode_of(volumes() / "c1") == 0100);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a snapshot that was interrupted leaves neither row nor directory") {
+    make_pool();
+    manager->create_empty("p", "default", "c1", op);
+    SUBCASE("by a failure") {
+        const auto fail = [](const Dir&, OperationContext&) { throw Error{ErrorCode::NoSpace, "full"}; };
+        CHECK_THROWS_WITH(manager->fill_instance_snapshot("default", "c1", "s0", fail, op), "full");
+    }
+    SUBCASE("by the death of the process") {
+        manager->create_instance_snapshot("default", "c1", "s0", op);
+        fs::rename(temp / "storage-pools/p/containers-snapshots/c1/s0",
+                   temp / "storage-pools/p/containers-snapshots/c1/.new-1");
+        restart();
+    }
+    CHECK(manager->instance_snapshots("default", "c1").empty());
+    restart();
+    CHECK(fs::is_empty(temp / "storage-pools/p/containers-snapshots"));
+}

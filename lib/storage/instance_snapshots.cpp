@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <exception>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include <lxdcore/error.hpp>
+
+#include "storage/manager_impl.hpp"
+#include "util/rollback.hpp"
+#include "util/text.hpp"
+
+namespace lxdcore::storage {
+
+namespace {
+
+VolumeId snapshot_volume(const std::string& name, const std::string& snapshot) {
+    return {.place = VolumePlace::Instance, .name = name, .snapshot = snapshot};
+}
+
+} // namespace
+
+Staged stage_filled(StorageDriver& driver, const VolumeId& as, const VolumeFiller& fill, OperationContext& op) {
+    auto staged = driver.stage(as);
+    Rollback undo;
+    undo.add([&] { driver.discard(staged); });
+    fill(driver.open_staged(staged), op);
+    undo.commit();
+    return staged;
+}
+
+Staged StorageManagerImpl::stage_of(StorageDriver& driver, const std::string& pool, const VolumeId& as,
+                                    const InstanceVolume& source, std::stop_token stop) {
+    const auto from = need_volume(source.project, source.instance);
+    auto id = instance_volume(volume_name(source.project, source.instance));
+    id.snapshot = source.snapshot;
+    if (from.pool == pool) return clone_content(driver, as, id, std::move(stop));
+    return driver.stage_copy(as, need_pool(from.pool)->driver->open(id), kInstanceContent, std::move(stop));
+}
+
+/// As with volumes the row comes first, and start() removes one whose snapshot never came to be.
+void StorageManagerImpl::create_snapshot(const std::string& project, const std::string& instance,
+                                         const std::string& snapshot, const MakeVolume& make) {
+    const auto volume = need_volume(project, instance);
+    const auto pool = need_pool(volume.pool);
+    auto& driver = *pool->driver;
+    const auto id = snapshot_volume(volume_name(project, instance), snapshot);
+    const auto left =
+        global_.read_value([&](db::Transaction& tx) { return snapshots_repository_.find(tx, volume.id, snapshot); });
+    if (left && driver.exists(id))
+        throw Error{ErrorCode::AlreadyExists, fmt::format("Snapshot {} already in use", text::quote(snapshot))};
+    Rollback undo;
+    auto row = left ? left->id : 0;
+    if (!left)
+        row = global_.write_value([&](db::Transaction& tx) {
+            return snapshots_repository_.insert(tx, {.volume = volume.id, .name = snapshot});
+        });
+    undo.add([&] { global_.write([&](db::Transaction& tx) { snapshots_repository_.remove(tx, row); }); });
+    if (!left) driver.remove(id); // without a row it is what an interruption left
+    const auto staged = make(driver, id);
+    undo.add([&] { driver.discard(staged); });
+    driver.publish(staged);
+    undo.commit();
+}
+
+void StorageManagerImpl::create_instance_snapshot(const std::string& project, const std::string& instance,
+                                                  const std::string& snapshot, OperationContext& op) {
+    create_snapshot(project, instance, snapshot, [&](StorageDriver& driver, const VolumeId& as) {
+        return driver.stage_clone(as, instance_volume(volume_name(project, instance)), op.stop_token());
+    });
+}
+
+void StorageManagerImpl::copy_instance_snapshot(const std::string& project, const std::string& instance,
+                                                const std::string& snapshot, const InstanceVolume& source,
+                                                OperationContext& op) {
+    const auto pool = pool_of(project, instance);
+    create_snapshot(project, instance, snapshot, [&](StorageDriver& driver, const VolumeId& as) {
+        return stage_of(driver, pool, as, source, op.stop_token());
+    });
+}
+
+void StorageManagerImpl::fill_instance_snapshot(const std::string& project, const std::string& instance,
+                                                const std::string& snapshot, const VolumeFiller& fill,
+                                                OperationContext& op) {
+    create_snapshot(project, instance, snapshot,
+                    [&](StorageDriver& driver, const VolumeId& as) { return stage_filled(driver, as, fill, op); });
+}
+
+void StorageManagerImpl::rename_instance_snapshot(const std::string& project, const std::string& instance,
+                                                  const std::string& snapshot, const std::string& to) {
+    const auto volume = need_volume(project, instance);
+    const auto pool = need_pool(volume.pool);
+    const auto id = snapshot_volume(volume_name(project, instance), snapshot);
+    if (pool->driver->exists(id) || !pool->driver->exists(snapshot_volume(id.name, to))) pool->driver->rename(id, to);
+    global_.write([&](db::Transaction& tx) {
+        if (const auto row = snapshots_repository_.find(tx, volume.id, snapshot))
+            snapshots_repository_.rename(tx, row->id, to);
+    });
+}
+
+void StorageManagerImpl::delete_instance_snapshot(const std::string& project, const std::string& instance,
+                                                  const std::string& snapshot) {
+    const auto volume = find_volume(project, instance);
+    if (!volume) return;
+    const auto pool = need_pool(volume->pool);
+    const auto trash = pool->driver->set_aside(snapshot_volume(volume_name(project, instance), snapshot));
+    global_.write([&](db::Transaction& tx) {
+        if (const auto row = snapshots_repository_.find(tx, volume->id, snapshot))
+            snapshots_repository_.remove(tx, row->id);
+    });
+    if (trash) queue_discard(pool, *trash);
+}
+
+void StorageManagerImpl::replace_instance(const std::string& project, const std::string& instance,
+                                          const InstanceVolume& source, OperationContext& op) {
+    const auto volume = need_volume(project, instance);
+    const auto pool = need_pool(volume.pool);
+    // Staged without the row: the limit of the volume stays, and what takes its place is counted as it was.
+    const auto id = instance_volume(volume_name(project, instance));
+    const auto staged = stage_of(*pool->driver, volume.pool, id, source, op.stop_token());
+    Rollback undo;
+    undo.add([&] { pool->driver->discard(staged); });
+    op.throw_if_cancelled();
+    pool->driver->exchange(staged);
+    undo.commit();
+    queue_discard(pool, staged);
+}
+
+std::vector<std::string> StorageManagerImpl::instance_snapshots(const std::string& project,
+                                                                const std::string& instance) const {
+    const auto volume = need_volume(project, instance);
+    std::vector<std::string> names;
+    for (auto& row : global_.read_value([&](db::Transaction& tx) { return snapshots_repository_.list(tx, volume.id); }))
+        names.push_back(std::move(row.name));
+    return names;
+}
+
+Dir StorageManagerImpl::open_instance_snapshot(const std::string& project, const std::string& instance,
+                                               const std::string& snapshot) {
+    const auto pool = need_pool(pool_of(project, instance));
+    return pool->driver->open(snapshot_volume(volume_name(project, instance), snapshot));
+}
+
+/// Rows and snapshots that an interruption left without each other.
+void StorageManagerImpl::repair_snapshots(const db::StorageVolumeRow& volume, StorageDriver& driver) {
+    const auto name = volume_name(volume.project, volume.name);
+    auto found = driver.list_snapshots(instance_volume(name));
+    for (const auto& row :
+         global_.read_value([&](db::Transaction& tx) { return snapshots_repository_.list(tx, volume.id); })) {
+        if (std::erase(found, row.name) > 0) continue;
+        global_.write([&](db::Transaction& tx) { snapshots_repository_.remove(tx, row.id); });
+        log_.warning("Snapshot has no directory", {{"pool", volume.pool}, {"volume", name}, {"snapshot", row.name}});
+    }
+}
+
+} // namespace lxdcore::storage
