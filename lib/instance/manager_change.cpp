@@ -10,6 +10,7 @@
 #include "instance/kernel_modules.hpp"
 #include "instance/manager.hpp"
 #include "operation/operation_types.hpp"
+#include "util/fault_point.hpp"
 #include "util/names.hpp"
 #include "util/rollback.hpp"
 #include "util/text.hpp"
@@ -206,7 +207,9 @@ void Manager::run_rename(const InstanceRef& ref, const std::string& to) {
     const auto intent = intents_.begin("instance-rename", ref.project, ref.name, nlohmann::json{{"to", to}}.dump());
     Rollback undo;
     undo.add([&] { intents_.end(intent); });
+    fault_point("instance-rename:intent");
     s_.storage.rename_instance(ref.project, ref.name, to);
+    fault_point("instance-rename:volume");
     undo.add([&] { s_.storage.rename_instance(ref.project, to, ref.name); });
     s_.global.write([&](db::Transaction& tx) {
         repo_.rename(tx, instance.row.id, to);
@@ -216,6 +219,7 @@ void Manager::run_rename(const InstanceRef& ref, const std::string& to) {
         repo_.set_config(tx, instance.row.id, {{"volatile.cloud-init.instance-id", text::uuid4()}});
     });
     undo.commit();
+    fault_point("instance-rename:row");
     forget_directories(target_ref);
     const auto logs = s_.state_dir.make_dir("logs", 0700);
     if (logs.exists(dir_name(ref))) logs.rename(dir_name(ref), dir_name(target_ref));
@@ -259,8 +263,11 @@ void Manager::run_remove(const InstanceRef& ref) {
                            {{"instance", ref.name}, {"device", name}, {"err", error.what()}});
         }
     }
+    fault_point("instance-delete:intent");
     s_.storage.delete_instance(ref.project, ref.name);
+    fault_point("instance-delete:volume");
     s_.global.write([&](db::Transaction& tx) { repo_.remove(tx, instance.row.id); });
+    fault_point("instance-delete:row");
     forget_directories(ref);
     intents_.end(intent);
 }

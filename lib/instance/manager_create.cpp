@@ -9,6 +9,7 @@
 #include "instance/manager.hpp"
 #include "instance/petname.hpp"
 #include "operation/operation_types.hpp"
+#include "util/fault_point.hpp"
 #include "util/names.hpp"
 #include "util/rollback.hpp"
 #include "util/steps.hpp"
@@ -284,6 +285,7 @@ void Manager::run_create(Creation& creation, OperationContext& op) {
     undo.add([&] { s_.storage.delete_instance(ref.project, ref.name); });
     op.throw_if_cancelled();
     steps.done("intent");
+    fault_point("instance-create:intent");
     if (creation.image) {
         const auto& fingerprint = creation.image->fingerprint;
         with_image_errors([&] {
@@ -298,12 +300,14 @@ void Manager::run_create(Creation& creation, OperationContext& op) {
         s_.storage.create_empty(creation.pool, ref.project, ref.name, op);
     }
     steps.done("volume");
+    fault_point("instance-create:volume");
     if (const auto& root = root_disk(creation.instance.devices).second; root.contains("size"))
         s_.storage.set_instance_quota(ref.project, ref.name, text::parse_bytes(root.at("size")));
     s_.global.write([&](db::Transaction& tx) { creation.instance.row.id = repo_.insert(tx, creation.instance.row); });
     undo.commit();
     release_slot(ref);
     steps.done("row");
+    fault_point("instance-create:row");
     intents_.end(intent);
     if (creation.image) s_.image.touch(ref.project, creation.image->fingerprint);
     steps.done("end of intent");
