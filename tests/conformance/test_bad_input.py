@@ -39,6 +39,8 @@ def state_of(daemon):
 
 @pytest.fixture
 def unchanged(daemon):
+    if daemon.kind != "lxd":
+        daemon.images_at_rest()
     before = state_of(daemon)
     yield
     wait_until(lambda: state_of(daemon) == before, timeout=15,

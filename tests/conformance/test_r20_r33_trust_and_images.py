@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """R20: join tokens. R21: nobody promotes himself. R33: an image is what it claims to be, or nothing stays of it."""
 import base64
-import contextlib
 import hashlib
 import json
 import os
@@ -243,23 +242,13 @@ def images_of(daemon):
     return sorted(p.name for p in (daemon.dir / "images").iterdir()), sorted(daemon.api.get("/1.0/images").metadata)
 
 
-def held_of(daemon):
-    """What the daemon has open of images."""
-    held = []
-    for fd in os.listdir(f"/proc/{daemon.pid}/fd"):
-        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
-            held.append(os.readlink(f"/proc/{daemon.pid}/fd/{fd}"))
-    return [path for path in held if "/images/" in path]
-
-
 @pytest.fixture
 def no_image_more(daemon):
-    # An image that is new is unpacked without being asked, and its tree written out.
-    wait_until(lambda: not held_of(daemon), what="images at rest")
+    daemon.images_at_rest()
     before = images_of(daemon)
     yield
     wait_until(lambda: images_of(daemon) == before, timeout=10, what="images/ as before")
-    assert not held_of(daemon)
+    assert not daemon.held_of_images()
 
 
 def failed(api, reply):

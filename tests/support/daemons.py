@@ -239,6 +239,19 @@ class Daemon:
         run("ip", "link", "delete", self.bridge, check=False)
         shutil.rmtree(self.base, ignore_errors=True)
 
+    def held_of_images(self):
+        """What the daemon has open of images and their trees."""
+        held = []
+        for fd in os.listdir(f"/proc/{self.pid}/fd"):
+            with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+                held.append(os.readlink(f"/proc/{self.pid}/fd/{fd}"))
+        return [path for path in held if "/images/" in path]
+
+    def images_at_rest(self):
+        """A new image is unpacked without being asked, and its tree written out: waits for the end of that."""
+        staged = lambda: [p for p in self.dir.glob("storage-pools/*/*/.*") if p.name.startswith((".new-", ".old-"))]
+        wait_until(lambda: not self.held_of_images() and not staged(), what="images at rest")
+
     # -- what is on the host --------------------------------------------------------------------------------------
     def mounts(self):
         points = [line.split(" ")[4] for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines()]
