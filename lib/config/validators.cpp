@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <charconv>
 #include <limits>
-#include <span>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -12,6 +11,7 @@
 #include <lxdcore/api/codec.hpp>
 #include <lxdcore/error.hpp>
 
+#include "util/cron.hpp"
 #include "util/text.hpp"
 
 namespace lxdcore::config::check {
@@ -54,59 +54,6 @@ void unsigned_up_to(std::string_view value, std::uint64_t max, std::string_view 
 
 void go_number(std::string_view value, std::string_view function) {
     if (!text::parse_int(value)) refuse("strconv.{}: parsing {}: invalid syntax", function, text::quote(value));
-}
-
-struct CronField {
-    const char* name;
-    std::int64_t low, high;
-    std::span<const std::string_view> words;
-};
-constexpr std::string_view kMonths[] = {"jan", "feb", "mar", "apr", "may", "jun",
-                                        "jul", "aug", "sep", "oct", "nov", "dec"};
-constexpr std::string_view kDays[] = {"sun", "mon", "tue", "wed", "thu", "fri", "sat"};
-
-std::int64_t cron_number(std::string_view item, const CronField& field) {
-    if (const auto number = text::parse_int(item); number && *number >= 0) return *number;
-    const auto word = text::lower(item);
-    for (std::size_t i = 0; i < field.words.size(); ++i)
-        if (field.words[i] == word) return static_cast<std::int64_t>(i) + field.low;
-    refuse("Error parsing schedule: failed to parse int from {}", item);
-}
-
-void cron_item(std::string_view item, const CronField& field) {
-    auto range = item;
-    if (const auto slash = item.find('/'); slash != std::string_view::npos) {
-        const auto step = text::parse_int(item.substr(slash + 1));
-        if (!step || *step < 0) refuse("Error parsing schedule: failed to parse int from {}", item.substr(slash + 1));
-        if (*step == 0) refuse("Error parsing schedule: step of range should be a positive number: {}", item);
-        range = item.substr(0, slash);
-    }
-    if (range == "*" || range == "?") return;
-    const auto dash = range.find('-');
-    const auto low = cron_number(range.substr(0, dash), field);
-    const auto high = dash == std::string_view::npos ? low : cron_number(range.substr(dash + 1), field);
-    if (low < field.low)
-        refuse("Error parsing schedule: beginning of range ({}) below minimum ({}): {}", low, field.low, item);
-    if (high > field.high)
-        refuse("Error parsing schedule: end of range ({}) above maximum ({}): {}", high, field.high, item);
-    if (low > high)
-        refuse("Error parsing schedule: beginning of range ({}) beyond end of range ({}): {}", low, high, item);
-}
-
-void cron(std::string_view value) {
-    static constexpr CronField fields[] = {{"minute", 0, 59, {}},
-                                           {"hour", 0, 23, {}},
-                                           {"day", 1, 31, {}},
-                                           {"month", 1, 12, kMonths},
-                                           {"weekday", 0, 6, kDays}};
-    std::vector<std::string> parts;
-    for (const auto& part : text::split(value, ' '))
-        if (!part.empty()) parts.push_back(part);
-    if (parts.size() != std::size(fields))
-        refuse("Schedule must be of the form: <minute> <hour> <day-of-month> <month> <day-of-week>");
-    for (std::size_t i = 0; i < parts.size(); ++i)
-        for (const auto& item : text::split(parts[i], ','))
-            cron_item(item, fields[i]);
 }
 
 /// liblxc's own reading of one line: blanks around key and value do not count.
@@ -235,16 +182,11 @@ void raw_lxc(std::string_view value) {
         raw_lxc_line(line);
 }
 
-void schedule(std::string_view value) {
-    if (value.front() != '@') return cron(value);
-    for (const auto& part : text::split(value, ',')) {
-        const auto alias = text::trim(part);
-        bool known = false;
-        for (const auto* name :
-             {"@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@annually", "@yearly", "@startup", "@never"})
-            known = known || alias == name;
-        if (!known) refuse("Schedule must be of the form: <minute> <hour> <day-of-month> <month> <day-of-week>");
-    }
+void schedule(std::string_view value) { (void)Schedule::parse(value); }
+
+void volume_schedule(std::string_view value) {
+    if (Schedule::parse(value).has_lifecycle_names())
+        refuse("Schedule must be of the form: <minute> <hour> <day-of-month> <month> <day-of-week>");
 }
 
 void expiry(std::string_view value) {

@@ -36,8 +36,9 @@ void memory(std::string_view value);
 void yaml(std::string_view value);
 void user_data(std::string_view value);
 void raw_lxc(std::string_view value);
-void schedule(std::string_view value); ///< cron or @aliases
-void expiry(std::string_view value);   ///< "1d 2H"
+void schedule(std::string_view value);        ///< cron or @aliases
+void volume_schedule(std::string_view value); ///< without @startup and @never
+void expiry(std::string_view value);          ///< "1d 2H"
 
 // server
 void listen_address(std::string_view value);

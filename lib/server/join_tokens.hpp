@@ -11,10 +11,6 @@
 
 namespace lxdcore::server {
 
-/// When something made at @p from ends by LXD's expression "1H 30M"; unset for an empty one.
-/// @throws Error InvalidArgument "Invalid expiry expression"
-std::optional<api::Time> expiry_of(const std::string& expression, const api::Time& from);
-
 /// The secret inside of what `lxc config trust add` prints; unset for any other text.
 std::optional<std::string> secret_of_token(const std::string& token);
 

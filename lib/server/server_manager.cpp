@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "config/expiry.hpp"
 #include "db/config_repository.hpp"
 #include "resources/resources.hpp"
 #include "server/environment.hpp"
@@ -171,10 +172,10 @@ OperationPtr Manager::issue_token(const api::CertificatesPost& request) {
     const auto addresses = reachable_addresses(settings_.get("core.https_address"));
     if (addresses.empty())
         throw Error{ErrorCode::InvalidArgument, "Can't issue token when server isn't listening on network"};
-    return tokens_.issue(request,
-                         {.fingerprint = fixed_["certificate_fingerprint"].get<std::string>(),
-                          .addresses = addresses,
-                          .expires_at = expiry_of(settings_.get("core.remote_token_expiry"), api::Time::now())});
+    return tokens_.issue(request, {.fingerprint = fixed_["certificate_fingerprint"].get<std::string>(),
+                                   .addresses = addresses,
+                                   .expires_at = lxdcore::config::expiry_of(settings_.get("core.remote_token_expiry"),
+                                                                            api::Time::now())});
 }
 
 nlohmann::json Manager::build() const {

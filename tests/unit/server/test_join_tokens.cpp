@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "config/expiry.hpp"
 #include "server/join_tokens.hpp"
 
 #include <doctest/doctest.h>
@@ -50,7 +51,7 @@ std::string secret_of(const OperationPtr& operation) { return operation->to_json
 const std::string kUnknown = "No matching certificate add operation found";
 
 std::string expiry(const std::string& expression, const std::string& from = "2026-01-31T12:00:00.5Z") {
-    const auto time = server::expiry_of(expression, api::Time::parse(from));
+    const auto time = config::expiry_of(expression, api::Time::parse(from));
     return time ? time->str() : "never";
 }
 
