@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "util/compressed_output.hpp"
+
+#include <cerrno>
+#include <chrono>
+#include <utility>
+#include <vector>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <lxdcore/error.hpp>
+
+#include "util/parallel_gzip.hpp"
+#include "util/process.hpp"
+#include "util/text.hpp"
+
+namespace lxdcore {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+class Plain final : public CompressedOutput {
+public:
+    explicit Plain(int fd) : fd_{fd} {}
+    void write(const char* data, std::size_t size) override {
+        write_fully(fd_, data, size);
+        written_ += static_cast<std::int64_t>(size);
+    }
+    void finish() override {}
+    std::int64_t written() const override { return written_; }
+
+private:
+    int fd_;
+    std::int64_t written_ = 0;
+};
+
+std::vector<std::string> command_of(const Compression& compression) {
+    std::vector<std::string> argv{compression.name};
+    if (compression.name == "xz" || compression.name == "zstd") argv.emplace_back("-T0");
+    if (compression.name == "gzip") argv.emplace_back("-n");
+    if (compression.name == "zstd") argv.emplace_back("-q");
+    if (compression.level > 0) argv.push_back(fmt::format("-{}", compression.level));
+    return argv;
+}
+
+/// A compressor between us and the file.
+class Program final : public CompressedOutput {
+public:
+    Program(int fd, const Compression& compression, std::stop_token stop)
+        : fd_{fd}, start_{::lseek(fd, 0, SEEK_CUR)}, name_{compression.name}, stop_{std::move(stop)} {
+        // A stream socket: unlike a pipe it can be written without a SIGPIPE when the child does not read.
+        int ends[2];
+        if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) throw_errno("socketpair");
+        input_ = UniqueFd{ends[0]};
+        const UniqueFd theirs{ends[1]};
+        if (::fcntl(input_.get(), F_SETFL, O_NONBLOCK) != 0) throw_errno("socketpair");
+        SpawnOptions options;
+        options.argv = command_of(compression);
+        options.fds = {{theirs.get(), 0}, {fd, 1}};
+        process_ = spawn(options);
+    }
+    void write(const char* data, std::size_t size) override {
+        while (size > 0) {
+            const auto n = ::send(input_.get(), data, size, MSG_NOSIGNAL);
+            if (n > 0) {
+                data += n;
+                size -= static_cast<std::size_t>(n);
+                continue;
+            }
+            if (n < 0 && errno != EAGAIN && errno != EINTR) failed();
+            check_stop();
+            pollfd ready{input_.get(), POLLOUT, 0};
+            ::poll(&ready, 1, 200);
+        }
+    }
+    void finish() override {
+        input_.reset();
+        for (;;) {
+            check_stop();
+            if (const auto code = process_.wait_for(200ms)) {
+                if (*code != 0) failed();
+                return;
+            }
+        }
+    }
+    std::int64_t written() const override {
+        struct stat status {};
+        return ::fstat(fd_, &status) == 0 ? status.st_size - start_ : 0;
+    }
+
+private:
+    void check_stop() const {
+        if (stop_.stop_requested()) throw Error{ErrorCode::Cancelled, "Operation cancelled"};
+    }
+    [[noreturn]] void failed() const {
+        throw Error{ErrorCode::Internal, fmt::format("Compressing failed: {} ended early", name_)};
+    }
+    int fd_;
+    off_t start_;
+    std::string name_;
+    std::stop_token stop_;
+    UniqueFd input_;
+    Process process_;
+};
+
+} // namespace
+
+CompressedOutput::~CompressedOutput() = default;
+
+Compression Compression::parse(std::string_view text) {
+    Compression result;
+    const auto parts = text::split(text, ' ');
+    if (parts.empty() || parts[0].empty()) return result;
+    result.name = parts[0];
+    bool known = false;
+    for (const auto* name : {"none", "gzip", "bzip2", "lzma", "xz", "zstd"})
+        known = known || result.name == name;
+    const bool level =
+        parts.size() == 2 && parts[1].size() == 2 && parts[1][0] == '-' && parts[1][1] >= '1' && parts[1][1] <= '9';
+    if (level) result.level = parts[1][1] - '0';
+    if (!known || (parts.size() > 1 && !level))
+        throw Error{ErrorCode::InvalidArgument, "Invalid compression algorithm " + text::quote(text)};
+    return result;
+}
+
+std::unique_ptr<CompressedOutput> compressed_output(int fd, const Compression& compression, std::stop_token stop) {
+    if (compression.name == "none") return std::make_unique<Plain>(fd);
+    if (compression.name == "gzip")
+        if (auto parallel = parallel_gzip(fd, compression.level, stop)) return parallel;
+    return std::make_unique<Program>(fd, compression, std::move(stop));
+}
+
+} // namespace lxdcore
