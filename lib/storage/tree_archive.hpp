@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <stop_token>
+#include <string>
+
+#include "util/dir.hpp"
+#include "util/tar_writer.hpp"
+
+namespace lxdcore::storage {
+
+struct ArchiveOptions {
+    std::string prefix;                                       ///< the name of the tree in the archive; "": none
+    std::function<bool(const std::string& name)> wanted = {}; ///< which entries right below the tree; empty: all
+    std::function<std::int64_t(std::int64_t id)> map_id = {}; ///< owners as they are to be written; empty: as they are
+    std::stop_token stop{};
+};
+
+/// Writes a tree into an archive: owners, modes, times, extended attributes (file capabilities, ACLs, user.*), links,
+/// hard links within the tree, devices, holes; no sockets. Entries come in the order of their names. No link is
+/// followed and no path is joined: a guest that changes the tree meanwhile can make the archive wrong but never lead it
+/// elsewhere (R38). Memory does not grow with the files. @throws Error Cancelled, or naming the file
+void archive_tree(const Dir& tree, TarWriter& tar, const ArchiveOptions& options);
+
+} // namespace lxdcore::storage
