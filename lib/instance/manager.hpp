@@ -173,6 +173,7 @@ private:
     void run_rename(const InstanceRef& ref, const std::string& to);
     void run_remove(const InstanceRef& ref);
     void forget_directories(const InstanceRef& ref) const;
+    void rename_directories(const InstanceRef& ref, const InstanceRef& to) const;
     void profile_check(const std::string& project, const std::string& profile, const api::ProfilePut& next);
     void profile_changed(const std::string& project, const std::string& profile, const api::ProfilePut& before);
 

@@ -83,6 +83,7 @@ void Manager::repair() {
         } catch (const Error& error) {
             s_.log.info("Nothing to undo of an interrupted rename", {{"instance", to}, {"err", error.what()}});
         }
+        if (done) rename_directories({intent.project, intent.entity}, {intent.project, to});
         intents_.end(intent.id);
     }
     for (const auto& intent : intents_.pending("instance-shift")) {

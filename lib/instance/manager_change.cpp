@@ -220,12 +220,19 @@ void Manager::run_rename(const InstanceRef& ref, const std::string& to) {
     });
     undo.commit();
     fault_point("instance-rename:row");
-    forget_directories(target_ref);
-    const auto logs = s_.state_dir.make_dir("logs", 0700);
-    if (logs.exists(dir_name(ref))) logs.rename(dir_name(ref), dir_name(target_ref));
-    forget_directories(ref);
+    rename_directories(ref, target_ref);
     intents_.end(intent);
     s_.events.lifecycle(ref.project, "instance-renamed", instance_url(target_ref), {{"old_name", ref.name}});
+}
+
+/// What a renamed instance has outside of its volume follows it; safe to repeat.
+void Manager::rename_directories(const InstanceRef& ref, const InstanceRef& to) const {
+    const auto logs = s_.state_dir.make_dir("logs", 0700);
+    if (logs.exists(dir_name(ref))) {
+        forget_directories(to);
+        logs.rename(dir_name(ref), dir_name(to));
+    }
+    forget_directories(ref);
 }
 
 OperationPtr Manager::remove(const InstanceRef& ref) {

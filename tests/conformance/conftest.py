@@ -18,6 +18,7 @@ import pytest
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "support"), str(HERE), str(HERE / "differential")]
 
+import faults  # noqa: E402
 from daemons import Daemon, make_certificate, run  # noqa: E402
 
 KIND = os.environ.get("LXDCORE_TEST_DAEMON", "lxdcored")
@@ -64,6 +65,13 @@ def pytest_runtest_teardown(item):
         yield
 
 
+def pytest_terminal_summary(terminalreporter):
+    if faults.OUTCOMES:
+        terminalreporter.section("kill -9 at fault points: the state afterwards")
+        for line in faults.table():
+            terminalreporter.write_line(line)
+
+
 def pytest_collection_modifyitems(items):
     if os.geteuid() != 0:
         for item in items:
@@ -108,6 +116,23 @@ def own_daemon(request):
         yield daemon
         if daemon.process.poll() is not None:
             daemon.start()
+        left = daemon.stop()
+        assert not left, "left on the host:\n" + "\n".join(left)
+    finally:
+        daemon.stop(remove=False)
+        daemon.destroy()
+
+
+@pytest.fixture(scope="module")
+def fault_daemon():
+    """The daemon of a file of fault scenarios."""
+    if not faults.compiled_in():
+        pytest.skip("needs a build with -Dfault_points=true")
+    daemon = Daemon(KIND, name="faults", bridge=f"lxcf{os.getpid() % 1000}",
+                    subnet=os.environ.get("LXDCORE_TEST_SUBNET_2", "10.72.9"))
+    try:
+        daemon.start().setup()
+        yield daemon
         left = daemon.stop()
         assert not left, "left on the host:\n" + "\n".join(left)
     finally:
