@@ -98,8 +98,8 @@ struct Interactive {
         channel.readable = readable;
         channel.writable = writable;
         channel.end_input = [state = state, fd = ends[0]] {
+            ++state->ended; // first: the reader looks at it when it has seen the end
             if (!state->over) ::shutdown(fd, SHUT_WR);
-            ++state->ended;
         };
         channel.on_close = [state = state] { state->closed.set_value(); };
         channel.close_request = close_request;
