@@ -35,7 +35,7 @@ Staged StorageManagerImpl::stage_of(StorageDriver& driver, const std::string& po
     auto id = instance_volume(volume_name(source.project, source.instance));
     id.snapshot = source.snapshot;
     if (from.pool == pool) return clone_content(driver, as, id, std::move(stop));
-    return driver.stage_copy(as, need_pool(from.pool)->driver->open(id), kInstanceContent, std::move(stop));
+    return driver.stage_copy(as, open_volume(need_pool(from.pool), id).dir, kInstanceContent, std::move(stop));
 }
 
 /// As with volumes the row comes first, and start() removes one whose snapshot never came to be.

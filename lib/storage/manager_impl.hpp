@@ -18,6 +18,7 @@
 #include "db/storage_volume_repository.hpp"
 #include "storage/storage_driver.hpp"
 #include "storage/storage_manager.hpp"
+#include "storage/volume_mounts.hpp"
 #include "util/entity_locks.hpp"
 #include "util/locked.hpp"
 
@@ -85,6 +86,7 @@ public:
 private:
     struct Pool {
         std::unique_ptr<StorageDriver> driver;
+        VolumeMounts mounts;
         std::atomic<bool> available{false};
         std::mutex mutex;             ///< mounting and probing
         std::optional<bool> idmapped; ///< under mutex
@@ -96,6 +98,7 @@ private:
     PoolPtr load(const db::StoragePoolRow& row);
     PoolPtr find_pool(const std::string& name) const; ///< @throws NotFound
     PoolPtr need_pool(const std::string& name) const; ///< mounted; @throws NotFound, Unavailable
+    static MountedDir open_volume(const PoolPtr& pool, const VolumeId& volume);
     bool try_mount(const std::string& name, Pool& pool) const noexcept;
     api::StoragePool api_pool(db::Transaction& tx, const db::StoragePoolRow& row) const;
     db::StoragePoolRow need_row(db::Transaction& tx, const std::string& name) const;

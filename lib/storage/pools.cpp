@@ -79,6 +79,10 @@ StorageManagerImpl::PoolPtr StorageManagerImpl::need_pool(const std::string& nam
     return pool;
 }
 
+MountedDir StorageManagerImpl::open_volume(const PoolPtr& pool, const VolumeId& volume) {
+    return pool->mounts.open({pool, pool->driver.get()}, volume);
+}
+
 void StorageManagerImpl::require_pool(const std::string& pool) const { need_pool(pool); }
 
 bool StorageManagerImpl::idmapped_mounts(const std::string& name) const {
@@ -157,11 +161,14 @@ void StorageManagerImpl::create(const api::StoragePoolsPost& request) {
     auto pool = std::make_shared<Pool>();
     pool->driver = registry_.make(row.driver, {row.name, row.config, state_dir_, log_});
     undo.add([&] { pool->driver->delete_pool(); });
-    pool->driver->create_pool();
+    pool->driver->create_pool(row.config);
     pool->available = true;
     pools_.lock()->insert_or_assign(row.name, pool);
     undo.add([&] { pools_.lock()->erase(row.name); });
-    global_.write([&](db::Transaction& tx) { pools_repository_.set_state(tx, row.id, db::StoragePoolRow::Created); });
+    global_.write([&](db::Transaction& tx) {
+        pools_repository_.update(tx, row);
+        pools_repository_.set_state(tx, row.id, db::StoragePoolRow::Created);
+    });
     undo.commit();
     intents_.end(intent);
     events_.lifecycle("default", "storage-pool-created", "/1.0/storage-pools/" + row.name);
@@ -200,6 +207,7 @@ void StorageManagerImpl::store_update(db::StoragePoolRow row, api::StringMap con
                                                      : after != config.end() && after->second == before->second;
         if (!same) throw Error{ErrorCode::Internal, "Pool source cannot be changed when not in pending state"};
     }
+    find_pool(row.name)->driver->update_pool(config);
     row.config = std::move(config);
     row.description = std::move(description);
     global_.write([&](db::Transaction& tx) { pools_repository_.update(tx, row); });

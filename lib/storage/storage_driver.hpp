@@ -51,6 +51,38 @@ public:
     virtual std::int64_t usage(const VolumeId& volume) const = 0; ///< bytes; -1: not counted yet
 };
 
+/// Ability: volumes as streams of the backend, for optimised backups and copies. Streams are blocking; a descriptor may
+/// be a pipe. All throw Error Cancelled, NoSpace, Internal with the last words of the tool.
+class SendReceiveOps {
+public:
+    virtual ~SendReceiveOps();
+
+    /// A volume is one part, "/", and one more for each subvolume that an instance made in it, after what it is in.
+    struct Part {
+        std::string path; ///< "/", "/rootfs/var/lib/x"
+        bool read_only = false;
+    };
+    /// A volume or snapshot that does not change while this lives. Thread-bound.
+    class Source {
+    public:
+        virtual ~Source();
+        virtual const std::vector<Part>& parts() const noexcept = 0;
+        /// One part into @p fd; only what differs from the same part of @p parent, unless that is null or lacks it.
+        virtual void send(const std::string& part, const Source* parent, int fd, std::stop_token stop) = 0;
+    };
+    virtual std::unique_ptr<Source> source(const VolumeId& volume) = 0;
+
+    /// A volume in the making; what was not finished goes. Thread-bound.
+    class Sink {
+    public:
+        virtual ~Sink();
+        /// In the order of the source's parts. What an increment builds upon is found in the pool by its identity.
+        virtual void receive(const Part& part, int fd, std::stop_token stop) = 0;
+        virtual Staged finish() = 0; ///< to be published
+    };
+    virtual std::unique_ptr<Sink> sink(const VolumeId& as) = 0;
+};
+
 /// One pool on one backend. Reentrant; never called twice at once for the same volume. Nothing that changes a volume
 /// does so in place: it is staged, filled, and then takes its name in one step, so that an interruption leaves either
 /// the old or the new, and sweep() the rest.
@@ -60,9 +92,12 @@ public:
 
     /// Checks and completes the configuration of a new pool ("source"). @throws Error with LXD's texts
     virtual void prepare_config(api::StringMap& config) const = 0;
-    virtual void create_pool() = 0; ///< safe to repeat after a failure
+    /// Safe to repeat after a failure. May complete @p config further (the UUID of a device that it formatted).
+    virtual void create_pool(api::StringMap& config) = 0;
     virtual void delete_pool() = 0; ///< absent is fine
     virtual void mount_pool() = 0;  ///< idempotent; re-applies directory modes. @throws when the source is away
+    /// Takes a changed configuration (the source stays) into use, before it is recorded: mount options, more size.
+    virtual void update_pool(const api::StringMap& config) = 0;
     virtual api::StoragePoolResources resources() const = 0;
 
     /// An empty volume. Its modes are those of a finished one.
@@ -91,7 +126,17 @@ public:
     /// Removes what interrupted work left under staging names, and empty directories of snapshots.
     virtual void sweep() = 0;
 
-    virtual QuotaOps* quotas() noexcept { return nullptr; } ///< nullptr: none
+    /// Whether volumes are filesystems on devices of their own, which must be mounted before open() finds their
+    /// content. VolumeMounts counts who needs them and is the only one to call the two below.
+    virtual bool mounts_volumes() const noexcept { return false; }
+    virtual void mount_volume(const VolumeId&) {} ///< idempotent
+    virtual void unmount_volume(const VolumeId&) {}
+
+    virtual QuotaOps* quotas() noexcept { return nullptr; }             ///< nullptr: none
+    virtual SendReceiveOps* send_receive() noexcept { return nullptr; } ///< nullptr: files are copied
+    virtual bool images_are_volumes() const noexcept {
+        return false;
+    } ///< clones share their image's space: it is listed
 
     /// set_aside() and discard(); absent is fine.
     void remove(const VolumeId& volume);

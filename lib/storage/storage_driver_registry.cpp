@@ -8,6 +8,9 @@ namespace lxdcore::storage {
 
 StorageDriver::~StorageDriver() = default;
 QuotaOps::~QuotaOps() = default;
+SendReceiveOps::~SendReceiveOps() = default;
+SendReceiveOps::Source::~Source() = default;
+SendReceiveOps::Sink::~Sink() = default;
 
 void StorageDriver::remove(const VolumeId& volume) {
     if (const auto trash = set_aside(volume)) discard(*trash);

@@ -49,6 +49,10 @@ struct Pool {
           driver{{.name = "p", .config = {}, .state_dir = state, .log = log}} {}
     fs::path operator/(const std::string& name) const { return disk / "lxd/storage-pools/p" / name; }
     void make(const VolumeId& id) { driver.publish(driver.stage(id)); }
+    void create() {
+        api::StringMap config;
+        driver.create_pool(config);
+    }
     QuotaOps& quotas() {
         REQUIRE(driver.quotas() != nullptr);
         return *driver.quotas();
@@ -77,14 +81,14 @@ void with_quotas(const std::function<void(Pool&)>& body) {
         if (!pool) continue;
         any = true;
         CAPTURE(mkfs.front());
-        pool->driver.create_pool();
+        pool->create();
         body(*pool);
     }
     if (any) return;
     Pool pool{kXfs};
     QuotaKernel kernel{pool.disk.path()};
     kernel.serve([&] {
-        pool.driver.create_pool();
+        pool.create();
         body(pool);
     });
 }
@@ -160,7 +164,7 @@ TEST_CASE("a kernel without calls for special files counts all that takes blocks
     QuotaKernel kernel{pool.disk.path()};
     kernel.old = true;
     kernel.serve([&] {
-        pool.driver.create_pool();
+        pool.create();
         pool.make(volume("v"));
         const auto top = pool / "custom/v";
         fill(top, 50, 10'000);
@@ -193,7 +197,7 @@ TEST_CASE("a limit ends with its volume") {
     Pool pool{kXfs};
     QuotaKernel kernel{pool.disk.path()};
     kernel.serve([&] {
-        pool.driver.create_pool();
+        pool.create();
         pool.make(volume("v", kRow));
         pool.quotas().set_quota(volume("v", kRow), 10'000'001);
         CHECK(kernel.limits.at(kProject) == 10'000'384); // whole blocks of 1 KiB
@@ -211,7 +215,7 @@ TEST_CASE("a pool inside a project of the administrator's keeps its one limit") 
     QuotaKernel kernel{pool.disk.path()};
     kernel.serve([&] {
         fs::create_directories(pool.disk / "lxd");
-        pool.driver.create_pool();
+        pool.create();
         CHECK(pool.driver.quotas() == nullptr);
         pool.make(volume("v", kRow));
         CHECK(project_number(pool / "custom/v") == 42);
@@ -223,7 +227,7 @@ TEST_CASE("a filesystem without project quotas is a pool without quotas") {
          std::vector<std::vector<std::string>>{{"mkfs.ext4", "-q"}, {"mkfs.xfs", "-q"}, {"mkfs.btrfs", "-q"}}) {
         CAPTURE(mkfs.front());
         Pool pool{mkfs};
-        pool.driver.create_pool();
+        pool.create();
         pool.make(volume("v", kRow));
         CHECK(pool.driver.quotas() == nullptr);
     }
@@ -233,7 +237,7 @@ TEST_CASE("a limit holds against the guest, and the error says so") {
     for (const auto& mkfs : {kExt4, kXfs}) {
         const auto pool = real_pool(mkfs);
         if (!pool) continue;
-        pool->driver.create_pool();
+        pool->create();
         pool->make(volume("v", kRow));
         const auto top = pool->disk / "lxd/storage-pools/p/custom/v";
         REQUIRE(::chown(top.c_str(), 100'000, 100'000) == 0);

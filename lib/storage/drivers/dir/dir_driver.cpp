@@ -140,7 +140,7 @@ void DirDriver::prepare_config(api::StringMap& config) const {
         throw Error{ErrorCode::Internal, fmt::format("Source path '{}' isn't empty", source)};
 }
 
-void DirDriver::create_pool() {
+void DirDriver::create_pool(api::StringMap&) {
     state_dir_.make_dir("storage-pools", 0711).make_dir(name_, 0711);
     mount_pool();
 }
@@ -161,6 +161,8 @@ void DirDriver::mount_pool() {
         spread_out(top.dir(dir_of(place)));
     find_quotas(top);
 }
+
+void DirDriver::update_pool(const api::StringMap&) {} // nothing that is in use
 
 void DirDriver::find_quotas(const Dir& top) {
     const auto support = project_quota::support(top);

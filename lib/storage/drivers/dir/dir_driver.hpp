@@ -13,9 +13,10 @@ class DirDriver final : public StorageDriver, private QuotaOps {
 public:
     explicit DirDriver(const PoolContext& pool);
     void prepare_config(api::StringMap& config) const override;
-    void create_pool() override;
+    void create_pool(api::StringMap& config) override;
     void delete_pool() override;
     void mount_pool() override;
+    void update_pool(const api::StringMap& config) override;
     api::StoragePoolResources resources() const override;
     Staged stage(const VolumeId& as) override;
     Staged stage_copy(const VolumeId& as, const Dir& source, const std::vector<std::string>& entries,
