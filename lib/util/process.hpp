@@ -58,6 +58,8 @@ struct RunResult {
 };
 struct RunOptions {
     std::string input;
+    int in = -1;  ///< what the child reads in place of @p input
+    int out = -1; ///< where the child writes; nothing is collected then
     std::chrono::milliseconds timeout{60'000};
     std::size_t max_output = 1 << 20; ///< of each stream; more is cut
     std::stop_token stop{};

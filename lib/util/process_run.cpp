@@ -44,13 +44,17 @@ public:
         : argv_{argv}, options_{options}, input_{options.input}, stop_event_{::eventfd(0, EFD_CLOEXEC)} {
         if (!stop_event_) throw_errno("eventfd");
         auto [in, their_in] = make_input();
-        auto [out, their_out] = make_pipe();
+        auto [out, their_out] = options.out < 0 ? make_pipe() : std::pair<UniqueFd, UniqueFd>{};
         auto [err, their_err] = make_pipe();
         SpawnOptions spawn_options;
         spawn_options.argv = argv;
         spawn_options.env = options.env;
+        if (options.in >= 0) {
+            input_ = {};
+            spawn_options.fds.emplace_back(options.in, 0);
+        }
         if (!input_.empty()) spawn_options.fds.emplace_back(their_in.get(), 0);
-        spawn_options.fds.emplace_back(their_out.get(), 1);
+        spawn_options.fds.emplace_back(options.out < 0 ? their_out.get() : options.out, 1);
         spawn_options.fds.emplace_back(their_err.get(), 2);
         process_ = spawn(spawn_options);
         if (!input_.empty()) in_ = std::move(in);

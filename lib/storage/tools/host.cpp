@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "storage/tools/host.hpp"
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include <lxdcore/error.hpp>
+
+#include "util/text.hpp"
+
+namespace lxdcore::storage {
+
+namespace {
+
+struct Flag {
+    std::string_view name;
+    unsigned long set, clear;
+};
+constexpr Flag kFlags[] = {
+    {"ro", MS_RDONLY, 0},
+    {"rw", 0, MS_RDONLY},
+    {"nosuid", MS_NOSUID, 0},
+    {"suid", 0, MS_NOSUID},
+    {"nodev", MS_NODEV, 0},
+    {"dev", 0, MS_NODEV},
+    {"noexec", MS_NOEXEC, 0},
+    {"exec", 0, MS_NOEXEC},
+    {"sync", MS_SYNCHRONOUS, 0},
+    {"async", 0, MS_SYNCHRONOUS},
+    {"dirsync", MS_DIRSYNC, 0},
+    {"noatime", MS_NOATIME, 0},
+    {"atime", 0, MS_NOATIME},
+    {"nodiratime", MS_NODIRATIME, 0},
+    {"diratime", 0, MS_NODIRATIME},
+    {"relatime", MS_RELATIME, 0},
+    {"norelatime", 0, MS_RELATIME},
+    {"strictatime", MS_STRICTATIME, 0},
+    {"nostrictatime", 0, MS_STRICTATIME},
+    {"lazytime", MS_LAZYTIME, 0},
+    {"nolazytime", 0, MS_LAZYTIME},
+    {"mand", MS_MANDLOCK, 0},
+    {"nomand", 0, MS_MANDLOCK},
+    {"defaults", 0, 0},
+};
+
+std::pair<unsigned long, std::string> split_options(const std::string& options) {
+    unsigned long flags = 0;
+    std::vector<std::string> rest;
+    for (const auto& option : text::split(options, ',')) {
+        bool known = option.empty();
+        for (const auto& flag : kFlags) {
+            if (option != flag.name) continue;
+            flags = (flags | flag.set) & ~flag.clear;
+            known = true;
+        }
+        if (!known) rest.push_back(option);
+    }
+    return {flags, text::join(rest, ",")};
+}
+
+/// Links below /dev lead to other names there.
+UniqueFd open_device(const std::string& path, int flags) {
+    constexpr std::string_view top = "/dev/";
+    if (!path.starts_with(top)) throw Error{ErrorCode::InvalidArgument, path + ": not below /dev"};
+    auto fd = Dir::open("/dev").open_file(std::string_view{path}.substr(top.size()), flags, 0, Links::InRoot);
+    struct stat info {};
+    if (::fstat(fd.get(), &info) != 0) throw_errno(path);
+    if (!S_ISBLK(info.st_mode)) throw Error{ErrorCode::InvalidArgument, path + ": not a block device"};
+    return fd;
+}
+
+bool has_at(const UniqueFd& device, off_t offset, std::string_view magic) {
+    std::array<char, 16> found{};
+    const auto got = ::pread(device.get(), found.data(), magic.size(), offset);
+    return got == static_cast<ssize_t>(magic.size()) && std::memcmp(found.data(), magic.data(), magic.size()) == 0;
+}
+
+void write_all(const UniqueFd& to, const char* data, std::size_t size, off_t offset, const std::string& path) {
+    while (size > 0) {
+        const auto wrote = ::pwrite(to.get(), data, size, offset);
+        if (wrote < 0 && errno == EINTR) continue;
+        if (wrote < 0) throw_errno(path);
+        data += wrote;
+        offset += wrote;
+        size -= static_cast<std::size_t>(wrote);
+    }
+}
+
+} // namespace
+
+Host::~Host() = default;
+
+void Host::mount(const std::string& source, const Dir& target, const std::string& type, const std::string& options) {
+    const auto [flags, data] = split_options(options);
+    // A magic link leads to the very directory that is held, whatever its name is now.
+    const auto held = fmt::format("/proc/self/fd/{}", target.fd());
+    if (::mount(source.c_str(), held.c_str(), type.c_str(), flags, data.c_str()) != 0)
+        throw_errno(fmt::format("Failed to mount {} on {} using {}", text::quote(source), text::quote(target.path()),
+                                text::quote(type)));
+}
+
+void Host::unmount(const Dir& parent, const std::string& name) {
+    const auto path = fmt::format("/proc/self/fd/{}/{}", parent.fd(), name);
+    while (mounted(parent, name))
+        if (::umount2(path.c_str(), UMOUNT_NOFOLLOW) != 0) {
+            if (errno == EINVAL || errno == ENOENT) return;
+            throw_errno(fmt::format("Failed to unmount {}/{}", parent.path(), name));
+        }
+}
+
+bool Host::mounted(const Dir& parent, const std::string& name) const {
+    struct statx here {};
+    if (::statx(parent.fd(), name.c_str(), AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &here) != 0) return false;
+    return (here.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) != 0 &&
+           (here.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+}
+
+Host::Space Host::space(const Dir& mounted) const {
+    struct statvfs fs {};
+    if (::fstatvfs(mounted.fd(), &fs) != 0) throw_errno(mounted.path());
+    return {.used = (fs.f_blocks - fs.f_bfree) * fs.f_frsize,
+            .total = fs.f_blocks * fs.f_frsize,
+            .used_inodes = fs.f_files - fs.f_ffree,
+            .total_inodes = fs.f_files};
+}
+
+bool Host::has_kernel_module(const std::string& name) const {
+    return ::access(("/sys/module/" + name).c_str(), F_OK) == 0;
+}
+
+bool Host::is_block_device(const std::string& path) const {
+    struct stat info {};
+    return ::stat(path.c_str(), &info) == 0 && S_ISBLK(info.st_mode);
+}
+
+std::string Host::filesystem_of(const std::string& device) const {
+    const auto fd = open_device(device, O_RDONLY);
+    if (has_at(fd, 0, "XFSB")) return "xfs";
+    if (has_at(fd, 0x10040, "_BHRfS_M")) return "btrfs";
+    if (has_at(fd, 0x438, "\x53\xef")) return "ext4";
+    return "";
+}
+
+std::int64_t Host::device_size(const std::string& device) const {
+    const auto fd = open_device(device, O_RDONLY);
+    std::uint64_t size = 0;
+    if (::ioctl(fd.get(), BLKGETSIZE64, &size) != 0) throw_errno(device);
+    return static_cast<std::int64_t>(size);
+}
+
+void Host::copy_device(const std::string& from, const std::string& to, std::stop_token stop) {
+    const auto source = open_device(from, O_RDONLY);
+    const auto target = open_device(to, O_WRONLY | O_EXCL);
+    std::vector<char> buffer(4 << 20);
+    for (off_t offset = 0;;) {
+        if (stop.stop_requested()) throw Error{ErrorCode::Cancelled, "copy of " + from + ": cancelled"};
+        const auto got = ::pread(source.get(), buffer.data(), buffer.size(), offset);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) throw_errno(from);
+        if (got == 0) break;
+        write_all(target, buffer.data(), static_cast<std::size_t>(got), offset, to);
+        offset += got;
+    }
+    if (::fsync(target.get()) != 0) throw_errno(to);
+}
+
+} // namespace lxdcore::storage

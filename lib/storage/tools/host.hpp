@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <stop_token>
+#include <string>
+
+#include "util/dir.hpp"
+
+namespace lxdcore::storage {
+
+/// What drivers ask of the kernel without a program. Tests put a fake in its place. Reentrant; all throw Error.
+class Host {
+public:
+    virtual ~Host();
+
+    /// Mounts on a held directory. @p options: as mount(8) takes them ("discard,noatime"); "ro" makes it read-only.
+    virtual void mount(const std::string& source, const Dir& target, const std::string& type,
+                       const std::string& options);
+    /// Takes everything away that is mounted on @p name; nothing mounted is fine.
+    virtual void unmount(const Dir& parent, const std::string& name);
+    virtual bool mounted(const Dir& parent, const std::string& name) const;
+    /// Bytes used and in all of what is mounted there.
+    struct Space {
+        std::uint64_t used = 0, total = 0, used_inodes = 0, total_inodes = 0;
+    };
+    virtual Space space(const Dir& mounted) const;
+
+    virtual bool has_kernel_module(const std::string& name) const; ///< loaded or built in
+
+    /// Absolute paths of devices; links below /dev are followed.
+    virtual bool is_block_device(const std::string& path) const;
+    /// "ext4", "xfs", "btrfs" by what is on the device; "": none of them.
+    virtual std::string filesystem_of(const std::string& device) const;
+    virtual std::int64_t device_size(const std::string& device) const;
+    /// All bytes of one device, over those at the beginning of the other, which is not smaller.
+    virtual void copy_device(const std::string& from, const std::string& to, std::stop_token stop);
+};
+
+} // namespace lxdcore::storage
