@@ -26,7 +26,7 @@ struct Key {
 std::span<const Key> instance_keys();
 std::span<const Key> server_keys();
 std::span<const Key> bridge_keys();
-std::span<const Key> dir_pool_keys();
+std::span<const Key> pool_keys(std::string_view driver); ///< empty for unknown drivers
 /// Keys of a device type: "disk", "nic:bridged", "nic:p2p", "none". Without "type". Empty for unknown types.
 std::span<const Key> device_keys(std::string_view type);
 

@@ -68,6 +68,8 @@ std::span<const Key> bridge_keys() {
     return table;
 }
 
+namespace {
+
 std::span<const Key> dir_pool_keys() {
     static constexpr Key table[] = {
         {"rsync.bwlimit", "0", check::size, true, true},
@@ -83,6 +85,33 @@ std::span<const Key> dir_pool_keys() {
         {"volume.snapshots.schedule", "", check::schedule, false, true},
     };
     return table;
+}
+
+std::span<const Key> btrfs_pool_keys() {
+    static constexpr Key table[] = {
+        {"btrfs.mount_options", "user_subvol_rm_allowed", check::any, true, true},
+        {"rsync.bwlimit", "0", check::size, true, true},
+        {"rsync.compression", "true", check::boolean, true, true},
+        {"size", "", check::size, true, true},
+        {"source", "", check::any, false, true},
+        {"user.*", "", check::any, true, true},
+        {"volatile.initial_source", "", check::any, false, true},
+        {"volume.security.shifted", "", check::boolean, false, true},
+        {"volume.security.unmapped", "", check::boolean, false, true},
+        {"volume.size", "", check::size, false, true},
+        {"volume.snapshots.expiry", "", check::expiry, false, true},
+        {"volume.snapshots.pattern", "", check::any, false, true},
+        {"volume.snapshots.schedule", "", check::schedule, false, true},
+    };
+    return table;
+}
+
+} // namespace
+
+std::span<const Key> pool_keys(std::string_view driver) {
+    if (driver == "btrfs") return btrfs_pool_keys();
+    if (driver == "dir") return dir_pool_keys();
+    return {};
 }
 
 } // namespace lxdcore::config

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <lxdcore/error.hpp>
 
+#include "storage/drivers/btrfs/btrfs_driver.hpp"
 #include "storage/drivers/dir/dir_driver.hpp"
 #include "storage/storage_driver.hpp"
 
@@ -18,6 +19,7 @@ void StorageDriver::remove(const VolumeId& volume) {
 
 StorageDriverRegistry StorageDriverRegistry::with_builtin_drivers() {
     StorageDriverRegistry registry;
+    registry.add("btrfs", [](const PoolContext& pool) { return std::make_unique<BtrfsDriver>(pool); });
     registry.add("dir", [](const PoolContext& pool) { return std::make_unique<DirDriver>(pool); });
     return registry;
 }

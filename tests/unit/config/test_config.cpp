@@ -33,9 +33,10 @@ std::string device(const api::Device& device, const std::string& name = "d") {
 } // namespace
 
 TEST_CASE("every table is sorted, has a validator everywhere and valid defaults") {
-    for (const auto table : {config::instance_keys(), config::server_keys(), config::bridge_keys(),
-                             config::dir_pool_keys(), config::device_keys("disk"), config::device_keys("nic:bridged"),
-                             config::device_keys("nic:p2p"), config::device_keys("none")}) {
+    for (const auto table :
+         {config::instance_keys(), config::server_keys(), config::bridge_keys(), config::pool_keys("dir"),
+          config::pool_keys("btrfs"), config::device_keys("disk"), config::device_keys("nic:bridged"),
+          config::device_keys("nic:p2p"), config::device_keys("none")}) {
         REQUIRE(!table.empty());
         for (std::size_t i = 0; i < table.size(); ++i) {
             CAPTURE(table[i].name);
@@ -199,7 +200,7 @@ TEST_CASE("network and pool options name their owner as LXD does") {
     CHECK(bridge("dns.domain", "a\nb") != "accepted");
     CHECK(bridge("raw.dnsmasq", "a\nb") == "accepted");
     const auto pool = [](const std::string& key, const std::string& value) {
-        return failure([&] { config::validate_options(config::dir_pool_keys(), {{key, value}}, ""); });
+        return failure([&] { config::validate_options(config::pool_keys("dir"), {{key, value}}, ""); });
     };
     CHECK(pool("foo", "1") == "Invalid option \"foo\"");
     CHECK(pool("rsync.bwlimit", "x") == "Invalid value for option \"rsync.bwlimit\": Invalid value: x");
