@@ -26,6 +26,10 @@ public:
     void fail(const std::string& prefix, std::string err = "boom") {
         answer(prefix, RunResult{.code = 1, .out = {}, .err = std::move(err)});
     }
+    /// The first call that begins with @p prefix ends so, before all other answers; several are used in turn.
+    void answer_once(const std::string& prefix, const char* out) {
+        once_.emplace_back(prefix, RunResult{.code = 0, .out = out, .err = {}});
+    }
     void forget(const std::string& prefix) { answers_.erase(prefix); }
     /// The calls since the last time, one text each.
     std::vector<std::string> take() { return std::exchange(calls_, {}); }
@@ -42,6 +46,12 @@ protected:
     RunResult execute(const storage::ToolCall& call) override {
         const auto line = text::join(call.argv, " ");
         calls_.push_back(line);
+        for (auto it = once_.begin(); it != once_.end(); ++it) {
+            if (!line.starts_with(it->first)) continue;
+            auto result = std::move(it->second);
+            once_.erase(it);
+            return result;
+        }
         const std::pair<const std::string, RunResult>* best = nullptr;
         for (const auto& entry : answers_)
             if (line.starts_with(entry.first) && (!best || entry.first.size() > best->first.size())) best = &entry;
@@ -51,6 +61,7 @@ protected:
 private:
     std::vector<std::string> calls_;
     std::map<std::string, RunResult> answers_;
+    std::deque<std::pair<std::string, RunResult>> once_;
 };
 
 } // namespace lxdcore::test

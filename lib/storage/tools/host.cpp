@@ -21,6 +21,7 @@
 
 #include <lxdcore/error.hpp>
 
+#include "util/rollback.hpp"
 #include "util/text.hpp"
 
 namespace lxdcore::storage {
@@ -112,6 +113,22 @@ void Host::mount(const std::string& source, const Dir& target, const std::string
     if (::mount(source.c_str(), held.c_str(), type.c_str(), flags, data.c_str()) != 0)
         throw_errno(fmt::format("Failed to mount {} on {} using {}", text::quote(source), text::quote(target.path()),
                                 text::quote(type)));
+}
+
+Dir Host::mount_detached(const std::string& source, const Dir& scratch, const std::string& type,
+                         const std::string& options) {
+    const auto name = std::string{kScratchMount} + text::random_hex(8);
+    const auto point = scratch.make_dir(name, 0700);
+    Rollback undo;
+    undo.add([&] { scratch.remove(name); });
+    mount(source, point, type, options);
+    undo.add([&] { unmount(scratch, name); });
+    auto inside = scratch.dir(name);
+    const auto path = fmt::format("/proc/self/fd/{}/{}", scratch.fd(), name);
+    if (::umount2(path.c_str(), UMOUNT_NOFOLLOW | MNT_DETACH) != 0) throw_errno("unmount " + inside.path());
+    scratch.remove(name);
+    undo.commit();
+    return inside;
 }
 
 void Host::unmount(const Dir& parent, const std::string& name) {

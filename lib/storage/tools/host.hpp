@@ -4,10 +4,14 @@
 #include <cstdint>
 #include <stop_token>
 #include <string>
+#include <string_view>
 
 #include "util/dir.hpp"
 
 namespace lxdcore::storage {
+
+/// What mount points begin with that are there for a moment only.
+constexpr std::string_view kScratchMount = ".mount-";
 
 /// What drivers ask of the kernel without a program. Tests put a fake in its place. Reentrant; all throw Error.
 class Host {
@@ -17,6 +21,10 @@ public:
     /// Mounts on a held directory. @p options: as mount(8) takes them ("discard,noatime"); "ro" makes it read-only.
     virtual void mount(const std::string& source, const Dir& target, const std::string& type,
                        const std::string& options);
+    /// A mount that nobody else sees; it goes with the last descriptor that is opened through it. @p scratch: where a
+    /// mount point can be made for a moment.
+    virtual Dir mount_detached(const std::string& source, const Dir& scratch, const std::string& type,
+                               const std::string& options);
     /// Takes everything away that is mounted on @p name; nothing mounted is fine.
     virtual void unmount(const Dir& parent, const std::string& name);
     virtual bool mounted(const Dir& parent, const std::string& name) const;

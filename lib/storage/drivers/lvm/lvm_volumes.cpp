@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <exception>
+#include <utility>
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <lxdcore/error.hpp>
+
+#include "storage/drivers/lvm/lvm_driver.hpp"
+#include "storage/drivers/mounted/filesystem.hpp"
+#include "util/rollback.hpp"
+#include "util/text.hpp"
+
+namespace lxdcore::storage {
+
+namespace {
+
+constexpr std::string_view kNew = "lxdcore-new-";
+
+std::string escaped(const std::string& name) {
+    std::string result;
+    for (const char c : checked_name(name)) {
+        result += c;
+        if (c == '-') result += c;
+    }
+    return result;
+}
+
+double number(const std::string& text) { return text.empty() ? 0 : std::stod(text); }
+
+} // namespace
+
+std::string lvm_name(const VolumeId& volume) {
+    auto name = fmt::format("{}_{}", place_name(volume.place), escaped(volume.name));
+    if (!volume.snapshot.empty()) name += "-" + escaped(volume.snapshot);
+    return name;
+}
+
+std::optional<VolumeId> lvm_volume(VolumePlace place, const std::string& name) {
+    const auto prefix = std::string{place_name(place)} + "_";
+    if (!name.starts_with(prefix)) return std::nullopt;
+    VolumeId volume{.place = place, .name = {}};
+    auto* part = &volume.name;
+    for (auto i = prefix.size(); i < name.size(); ++i) {
+        if (name[i] != '-') {
+            *part += name[i];
+        } else if (i + 1 < name.size() && name[i + 1] == '-') {
+            *part += name[i++];
+        } else if (part == &volume.name) {
+            part = &volume.snapshot;
+        } else {
+            return std::nullopt;
+        }
+    }
+    if (volume.name.empty() || part->empty()) return std::nullopt;
+    return volume;
+}
+
+std::string LvmDriver::object_of(const VolumeId& volume) const { return lvm_name(volume); }
+
+std::map<std::string, LvmDriver::Volume> LvmDriver::volumes() const {
+    std::map<std::string, Volume> result;
+    const auto out = tools().run({"lvs", "--noheadings", "--units", "b", "--nosuffix", "--separator", ";", "-o",
+                                  "lv_name,lv_size,origin,data_percent,lv_tags", group()});
+    for (const auto& line : lines_of(out)) {
+        auto fields = text::split(line, ';');
+        fields.resize(5);
+        result[fields[0]] = {.name = fields[0],
+                             .origin = fields[2],
+                             .tags = fields[4],
+                             .size = text::parse_int(fields[1]).value_or(0),
+                             .used_percent = number(fields[3])};
+    }
+    return result;
+}
+
+std::optional<LvmDriver::Volume> LvmDriver::find(const std::string& object) const {
+    const auto all = volumes();
+    const auto it = all.find(object);
+    return it == all.end() ? std::nullopt : std::optional{it->second};
+}
+
+bool LvmDriver::has_object(const std::string& object) const {
+    return tools().succeeds({"lvs", "--noheadings", "-o", "lv_name", in_group(object)});
+}
+
+void LvmDriver::activate(const std::string& object) const {
+    tools().run({"lvchange", "--activate", "y", "--ignoreactivationskip", in_group(object)});
+}
+
+MountedDriver::Mountable LvmDriver::prepare_mount(const std::string& object, bool read_only) const {
+    activate(object);
+    const auto type = host().filesystem_of(device(object));
+    if (type.empty())
+        throw Error{ErrorCode::Internal, fmt::format("No known filesystem on {}", text::quote(device(object)))};
+    const auto wanted = value("volume.block.mount_options", filesystem::kDefaultOptions);
+    return {device(object), type, filesystem::mount_options(wanted, type, read_only)};
+}
+
+void LvmDriver::release_object(const std::string& object) const noexcept {
+    try { // one that is mounted elsewhere is refused, as it should be
+        (void)tools().ask({"lvchange", "--activate", "n", "--ignoreactivationskip", in_group(object)});
+    } catch (const std::exception& error) {
+        log().warning("Failed to deactivate a logical volume", {{"pool", name()}, {"err", error.what()}});
+    }
+}
+
+void LvmDriver::make_volume(const std::string& object, std::int64_t bytes) {
+    std::vector<std::string> argv{"lvcreate", "--name", object, "--yes", "--wipesignatures", "y"};
+    if (thin()) {
+        argv.insert(argv.end(), {"--thin", "--virtualsize", fmt::format("{}b", bytes), in_group(thin_pool())});
+    } else {
+        argv.insert(argv.end(), {"--size", fmt::format("{}b", bytes)});
+        if (const auto stripes = value("volume.lvm.stripes"); !stripes.empty())
+            argv.insert(argv.end(), {"--stripes", operand(stripes)});
+        if (const auto size = value("volume.lvm.stripes.size"); !size.empty())
+            argv.insert(argv.end(), {"--stripesize", fmt::format("{}b", text::parse_bytes(size))});
+        argv.push_back(group());
+    }
+    tools().run(std::move(argv));
+}
+
+/// Filesystems are at rest while this happens: the kernel freezes what is mounted from the source.
+void LvmDriver::make_snapshot(const std::string& object, const Volume& source) {
+    std::vector<std::string> argv{"lvcreate", "--name",       object, "--snapshot", "--setactivationskip",
+                                  "n",        "--permission", "rw"};
+    // Room for every block of the origin: a snapshot that runs full is lost.
+    if (!thin()) argv.insert(argv.end(), {"--size", fmt::format("{}b", source.size)});
+    argv.push_back(in_group(source.name));
+    tools().run(std::move(argv));
+}
+
+Staged LvmDriver::stage(const VolumeId& as) {
+    lvm_name(as); // a bad name is refused before anything is made
+    Staged staged{as, std::string{kNew} + text::random_hex(12)};
+    const auto wanted = text::parse_bytes(value("volume.size", "0"));
+    make_volume(staged.name, rounded(wanted > 0 ? wanted : filesystem::kDefaultSize));
+    Rollback undo;
+    undo.add([&] { discard(staged); });
+    filesystem::make(tools(), device(staged.name), value("volume.block.filesystem", filesystem::kDefault));
+    {
+        const auto top = open_staged(staged);
+        if (::fchmod(top.fd(), as.place == VolumePlace::Custom ? 0711 : 0100) != 0) throw_errno(top.path());
+    }
+    undo.commit();
+    return staged;
+}
+
+Staged LvmDriver::stage_clone(const VolumeId& as, const VolumeId& source, std::stop_token stop) {
+    lvm_name(as);
+    const auto from = find(object_of(source));
+    if (!from) throw Error{ErrorCode::NotFound, "LVM volume not found"};
+    Staged staged{as, std::string{kNew} + text::random_hex(12)};
+    Rollback undo;
+    const bool own_snapshot =
+        !as.snapshot.empty() && as.place == source.place && as.name == source.name && source.snapshot.empty();
+    if (thin() || own_snapshot) {
+        make_snapshot(staged.name, *from);
+        undo.add([&] { discard(staged); });
+    } else {
+        make_volume(staged.name, from->size);
+        undo.add([&] { discard(staged); });
+        auto still = from->name;
+        Rollback frozen;               // in any case
+        if (source.snapshot.empty()) { // it may be in use
+            still = std::string{kNew} + text::random_hex(12);
+            make_snapshot(still, *from);
+            frozen.add([&] { tools().run({"lvremove", "-f", in_group(still)}); });
+        }
+        activate(still);
+        host().copy_device(device(still), device(staged.name), stop);
+    }
+    const auto type = host().filesystem_of(device(staged.name));
+    // Replays its log, which a new identity asks for.
+    if (type == "xfs" && as.snapshot.empty()) host().mount_detached(device(staged.name), root(), type, "nouuid");
+    if (as.snapshot.empty() || type == "btrfs") filesystem::renew_identity(tools(), device(staged.name), type);
+    undo.commit();
+    return staged;
+}
+
+std::vector<std::string> LvmDriver::list(VolumePlace place) const {
+    std::vector<std::string> names;
+    for (const auto& [object, volume] : volumes())
+        if (const auto id = lvm_volume(place, object); id && id->snapshot.empty()) names.push_back(id->name);
+    return names;
+}
+
+std::vector<std::string> LvmDriver::list_snapshots(const VolumeId& volume) const {
+    std::vector<std::string> names;
+    if (volume.place == VolumePlace::Image) return names;
+    for (const auto& [object, found] : volumes())
+        if (const auto id = lvm_volume(volume.place, object); id && id->name == volume.name && !id->snapshot.empty())
+            names.push_back(id->snapshot);
+    return names;
+}
+
+} // namespace lxdcore::storage

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+#include <fmt/format.h>
+
+#include "storage/tools/host.hpp"
+#include "support/fake_tools.hpp"
+#include "support/temp_dir.hpp"
+
+namespace lxdcore::test {
+
+/// A kernel without devices: what is mounted is a directory for each source, and what is done goes into the sequence of
+/// the fake programs.
+class FakeHost : public storage::Host {
+public:
+    explicit FakeHost(std::shared_ptr<FakeTools> tools) : tools_{std::move(tools)} {}
+
+    void mount(const std::string& source, const Dir& target, const std::string& type,
+               const std::string& options) override {
+        tools_->record(fmt::format("mount -t {} -o {} {} {}", type, options, source, short_name(target.path())));
+        mounted_.insert(target.path());
+    }
+    Dir mount_detached(const std::string& source, const Dir&, const std::string& type,
+                       const std::string& options) override {
+        tools_->record(fmt::format("mount -t {} -o {} {} aside", type, options, source));
+        return content(source);
+    }
+    void unmount(const Dir& parent, const std::string& name) override {
+        if (mounted_.erase(parent.path() + "/" + name) > 0) tools_->record("umount " + short_name(name));
+    }
+    bool mounted(const Dir& parent, const std::string& name) const override {
+        return mounted_.contains(parent.path() + "/" + name);
+    }
+    Space space(const Dir&) const override { return {.used = 4096, .total = 8192}; }
+    bool has_kernel_module(const std::string& name) const override { return modules.contains(name); }
+    bool is_block_device(const std::string& path) const override { return devices.contains(path); }
+    std::string filesystem_of(const std::string&) const override { return filesystem; }
+    std::int64_t device_size(const std::string&) const override { return 1 << 30; }
+    void copy_device(const std::string& from, const std::string& to, std::stop_token) override {
+        tools_->record(fmt::format("copy {} {}", from, to));
+    }
+    /// What is mounted from @p source.
+    Dir content(const std::string& source) const {
+        std::string name = source;
+        for (auto& c : name)
+            if (c == '/') c = '+';
+        return Dir::open(temp_.path().string()).make_dir(name, 0700);
+    }
+
+    std::set<std::string> modules, devices;
+    std::string filesystem = "ext4";
+
+private:
+    static std::string short_name(const std::string& path) {
+        const auto at = path.find("storage-pools/");
+        const auto name = at == std::string::npos ? path : path.substr(at + 14);
+        return name.find(".mount-") == std::string::npos ? name : "aside";
+    }
+    std::shared_ptr<FakeTools> tools_;
+    TempDir temp_;
+    std::set<std::string> mounted_;
+};
+
+} // namespace lxdcore::test
