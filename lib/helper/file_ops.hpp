@@ -4,11 +4,11 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include <nlohmann/json_fwd.hpp>
 
 #include "helper/guest_root.hpp"
+#include "helper/id_table.hpp"
 
 namespace lxdcore::helper {
 
@@ -23,24 +23,17 @@ class Watchdog;
 /// NUL-terminated sorted names to it after its reply, put reads the content from it.
 /// get replies {"ok":true,"type","uid","gid","mode","size","mtime":[seconds,nanoseconds],"target"}.
 struct FileRequest {
-    struct IdRow {
-        int kind;
-        std::int64_t host, ns, count;
-    };
     std::string op, path, type, target;
     bool running = false, data = false, append = false;
     std::optional<std::int64_t> uid, gid;
     std::optional<std::uint32_t> mode;
-    std::vector<IdRow> idmap;
+    IdTable idmap;
 
     static FileRequest parse(const nlohmann::json& request); ///< @throws Error InvalidArgument
-    /// Ids inside for ids on disk; what is not mapped is "nobody". Empty map: the same.
-    std::int64_t inside(int kind, std::int64_t disk) const;
-    /// @throws Error InvalidArgument for an id that the map does not have
-    std::int64_t on_disk(int kind, std::int64_t id) const;
+    std::int64_t inside(int kind, std::int64_t disk) const { return idmap.inside(kind, disk); }
+    /// @throws Error for an id that the map does not have
+    std::uint32_t on_disk(int kind, std::int64_t id) const;
 };
-
-constexpr int kUids = 1, kGids = 2;
 
 /// Replies first, then fills @p data (closed at the end) if the request wants it.
 void get_file(const GuestRoot& root, const FileRequest& request, UniqueFd data, Reply& reply, Watchdog& dog);

@@ -16,8 +16,8 @@ constexpr std::size_t kBlock = 256u << 10;
 constexpr mode_t kFileMode = 0644, kDirMode = 0750; ///< LXD's defaults
 
 void own(int fd, const char* name, int flags, const FileRequest& request) {
-    const auto uid = static_cast<uid_t>(request.on_disk(kUids, request.uid.value_or(0)));
-    const auto gid = static_cast<gid_t>(request.on_disk(kGids, request.gid.value_or(0)));
+    const auto uid = request.on_disk(kUids, request.uid.value_or(0));
+    const auto gid = request.on_disk(kGids, request.gid.value_or(0));
     if (::fchownat(fd, name, uid, gid, flags) != 0) throw_file_error("chown", request.path, errno);
 }
 
@@ -93,8 +93,8 @@ void put_symlink(const GuestRoot& root, const FileRequest& request) {
         ::fstatat(entry.parent.get(), entry.name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(info.st_mode))
         made = ::unlinkat(entry.parent.get(), entry.name.c_str(), 0) == 0 && make();
     if (!made) throw_file_error("symlink", request.target + " " + request.path, errno);
-    const auto uid = static_cast<uid_t>(request.on_disk(kUids, 0));
-    const auto gid = static_cast<gid_t>(request.on_disk(kGids, 0));
+    const auto uid = request.on_disk(kUids, 0);
+    const auto gid = request.on_disk(kGids, 0);
     if (::fchownat(entry.parent.get(), entry.name.c_str(), uid, gid, AT_SYMLINK_NOFOLLOW) != 0)
         throw_file_error("chown", request.path, errno);
 }

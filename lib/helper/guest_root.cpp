@@ -11,11 +11,16 @@
 
 namespace lxdcore::helper {
 
+std::string reason_of(int err) {
+    std::string reason = ::strerror(err);
+    if (!reason.empty()) reason[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(reason[0])));
+    return reason;
+}
+
 void throw_file_error(const char* step, std::string_view path, int err) {
     if (err == ENOENT) throw Error{ErrorCode::NotFound, "Not Found"};
     if (err == EACCES || err == EPERM) throw Error{ErrorCode::Forbidden, "Forbidden"};
-    std::string reason = ::strerror(err);
-    if (!reason.empty()) reason[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(reason[0])));
+    const auto reason = reason_of(err);
     const bool full = err == ENOSPC || err == EDQUOT;
     throw Error{full ? ErrorCode::NoSpace : ErrorCode::Internal,
                 "sftp: \"" + std::string{step} + " " + std::string{path} + ": " + reason + "\" (SSH_FX_FAILURE)"};
@@ -35,7 +40,7 @@ UniqueFd GuestRoot::try_open(const std::string& path, int flags, mode_t mode) co
     return UniqueFd{fd};
 }
 
-GuestRoot::Entry GuestRoot::entry(const char* step, const std::string& path) const {
+GuestRoot::Entry GuestRoot::try_entry(const std::string& path) const {
     std::string trimmed = path;
     while (!trimmed.empty() && trimmed.back() == '/')
         trimmed.pop_back();
@@ -50,12 +55,25 @@ GuestRoot::Entry GuestRoot::entry(const char* step, const std::string& path) con
     } else {
         entry.parent = try_open(parent, O_PATH | O_DIRECTORY);
     }
+    return entry;
+}
+
+GuestRoot::Entry GuestRoot::entry(const char* step, const std::string& path) const {
+    auto entry = try_entry(path);
     if (!entry.parent) throw_file_error(step, path, errno);
     return entry;
 }
 
 UniqueFd GuestRoot::reopen(int path_fd, int flags) const noexcept {
     return UniqueFd{::openat(proc_fds_.get(), std::to_string(path_fd).c_str(), flags | O_CLOEXEC)};
+}
+
+bool GuestRoot::set_mode(int path_fd, mode_t mode) const noexcept {
+    return ::fchmodat(proc_fds_.get(), std::to_string(path_fd).c_str(), mode, 0) == 0;
+}
+
+bool GuestRoot::set_times(int path_fd, const timespec (&times)[2]) const noexcept {
+    return ::utimensat(proc_fds_.get(), std::to_string(path_fd).c_str(), times, 0) == 0;
 }
 
 } // namespace lxdcore::helper

@@ -13,6 +13,9 @@
 
 namespace lxdcore::helper {
 
+/// What an error number means, as Go says it.
+std::string reason_of(int err);
+
 /// Throws the Error of a failed step on a guest's file with the code and text that clients of LXD see.
 [[noreturn]] void throw_file_error(const char* step, std::string_view path, int err);
 
@@ -30,9 +33,14 @@ public:
         UniqueFd parent;
         std::string name; ///< "." for the root itself
     };
+    /// An empty parent, with errno set, when it is not there.
+    Entry try_entry(const std::string& path) const;
     Entry entry(const char* step, const std::string& path) const;
     /// A descriptor to read or write what @p path_fd (O_PATH) names: that object and no other.
     UniqueFd reopen(int path_fd, int flags) const noexcept;
+    /// As fchmod and futimens of what @p path_fd (O_PATH) names; errno on failure.
+    bool set_mode(int path_fd, mode_t mode) const noexcept;
+    bool set_times(int path_fd, const timespec (&times)[2]) const noexcept;
 
 private:
     UniqueFd root_, proc_fds_;
