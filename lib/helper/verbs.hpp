@@ -20,6 +20,9 @@ void unmount_verb(const nlohmann::json& request, Reply& reply);
 void unpack_verb(const nlohmann::json& request, Reply& reply);
 /// Carries out a system call for a process of a guest, whose pidfd is descriptor 5.
 void intercept_verb(const nlohmann::json& request, Reply& reply);
+/// Serves SFTP on descriptor 6 until its other end is closed: {"running":bool, "idmap":…} and descriptor 5 as for file.
+/// Replies once, when the files of the instance are open.
+void sftp_verb(const nlohmann::json& request, Reply& reply);
 void start_verb(const nlohmann::json& request, Reply& reply);
 
 } // namespace lxdcore::helper
