@@ -220,6 +220,16 @@ Awaitable<std::unique_ptr<WebSocket>> Connection::upgrade() {
     co_return socket;
 }
 
+Awaitable<std::unique_ptr<Stream>> Connection::switch_to(std::string_view protocol, std::string& early) {
+    const auto head =
+        fmt::format("HTTP/1.1 101 Switching Protocols\r\nUpgrade: {}\r\nConnection: Upgrade\r\n\r\n", protocol);
+    co_await write_all(asio::buffer(head), {});
+    deadline_.clear();
+    early = buffered();
+    upgraded_ = true;
+    co_return std::make_unique<Stream>(std::move(stream_));
+}
+
 bool Connection::peer_gone() {
     char byte = 0;
     const auto got = ::recv(stream_.socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);

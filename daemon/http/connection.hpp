@@ -32,6 +32,7 @@ public:
     /// Ends the connection so that the peer can still read the answer.
     Awaitable<void> close_gently();
     Awaitable<std::unique_ptr<WebSocket>> upgrade();
+    Awaitable<std::unique_ptr<Stream>> switch_to(std::string_view protocol, std::string& early);
     bool wants_websocket() const;
     bool keep_alive() const;
     bool peer_gone();

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <memory>
+#include <string>
+#include <string_view>
 
 #include <lxdcore/caller.hpp>
 
@@ -14,6 +16,7 @@
 namespace lxdcore::daemon {
 
 class WebSocket;
+class Stream;
 
 /// One request and its answer, for handlers that run on the I/O thread. Thread-bound to it.
 class Exchange {
@@ -40,6 +43,9 @@ public:
     /// Answers 101 and takes the connection over; the handler then returns a Response with `upgraded`.
     /// @throws HttpError 400 if the request is no websocket handshake
     virtual Awaitable<std::unique_ptr<WebSocket>> upgrade() = 0;
+    /// Answers 101 to a change to @p protocol and takes the connection over, as upgrade(). @p early: what the peer has
+    /// sent behind its request.
+    virtual Awaitable<std::unique_ptr<Stream>> switch_to(std::string_view protocol, std::string& early) = 0;
     /// True once the peer has closed the connection (only seen while nothing is read).
     virtual bool peer_gone() = 0;
 };

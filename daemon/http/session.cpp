@@ -17,6 +17,9 @@ public:
         : Exchange{request_, server.app, connection, server.limits}, connection_{connection} {}
     bool wants_websocket() const override { return connection_.wants_websocket(); }
     Awaitable<std::unique_ptr<WebSocket>> upgrade() override { return connection_.upgrade(); }
+    Awaitable<std::unique_ptr<Stream>> switch_to(std::string_view protocol, std::string& early) override {
+        return connection_.switch_to(protocol, early);
+    }
     bool peer_gone() override { return connection_.peer_gone(); }
 
 private:

@@ -12,6 +12,7 @@ void add_all_routes(Router& router) {
     add_instance_state_routes(router);
     add_instance_exec_routes(router);
     add_instance_file_routes(router);
+    add_instance_sftp_routes(router);
     add_instance_log_routes(router);
     add_instance_metadata_routes(router);
     add_image_routes(router);

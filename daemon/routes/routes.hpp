@@ -13,6 +13,7 @@ void add_instance_routes(Router& router);
 void add_instance_state_routes(Router& router);
 void add_instance_exec_routes(Router& router);
 void add_instance_file_routes(Router& router);
+void add_instance_sftp_routes(Router& router);
 void add_instance_log_routes(Router& router);
 void add_instance_metadata_routes(Router& router);
 void add_image_routes(Router& router);

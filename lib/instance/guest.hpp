@@ -62,7 +62,10 @@ public:
                       const IdMap& disk_idmap, const InstanceFilePush& push) = 0;
     virtual void remove(const InstanceRef& ref, const std::optional<RunningGuest>& guest, const Dir* root,
                         const IdMap& disk_idmap, const std::string& path) = 0;
-    /// Ends what runs in the guest on our behalf (the container is being stopped by force).
+    /// See InstanceService::sftp; the other arguments as for pull().
+    virtual std::shared_ptr<const int> sftp(const InstanceRef& ref, const std::optional<RunningGuest>& guest,
+                                            const Dir* root, const IdMap& disk_idmap) = 0;
+    /// Ends what runs in the guest or looks at its files on our behalf: it stops, starts or goes.
     virtual void forget(const InstanceRef& ref) = 0;
 };
 

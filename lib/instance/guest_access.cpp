@@ -5,6 +5,7 @@
 #include "instance/guest_console.hpp"
 #include "instance/guest_exec.hpp"
 #include "instance/guest_files.hpp"
+#include "instance/guest_sftp.hpp"
 #include "util/locked.hpp"
 
 namespace lxdcore::instance {
@@ -53,6 +54,7 @@ public:
     ~GuestAccessImpl() override {
         exec_.kill([](const auto&) { return true; });
         consoles_.kill([](const auto&) { return true; });
+        sftp_.kill([](const auto&) { return true; });
         exec_.wait_until_gone();
         consoles_.wait_until_gone();
     }
@@ -83,10 +85,17 @@ public:
         remove_guest_file(services_.helper, {guest, root, disk_idmap}, path);
         tell(ref, "instance-file-deleted", path);
     }
+    std::shared_ptr<const int> sftp(const InstanceRef& ref, const std::optional<RunningGuest>& guest, const Dir* root,
+                                    const IdMap& disk_idmap) override {
+        const auto session =
+            sftp_.add(std::make_shared<SftpSession>(services_.helper, ref, FileTarget{guest, root, disk_idmap}));
+        return {session, &session->fd()};
+    }
     void forget(const InstanceRef& ref) override {
         const auto match = [&](const auto& session) { return session.ref() == ref; };
         exec_.kill(match);
         consoles_.kill(match);
+        sftp_.kill(match);
     }
 
 private:
@@ -96,6 +105,7 @@ private:
     const Services services_;
     Sessions<ExecSession> exec_;
     Sessions<ConsoleSession> consoles_;
+    Sessions<SftpSession> sftp_;
 };
 
 } // namespace

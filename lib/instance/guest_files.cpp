@@ -28,19 +28,10 @@ constexpr std::size_t kMaxReply = 64u << 10, kMaxNames = 65u << 20;
 std::string absolute(const std::string& path) { return path.starts_with('/') ? path : "/" + path; }
 
 Json file_request(const FileTarget& target, const char* op, const std::string& path) {
-    Json request{{"op", op}, {"path", bytes_to_text(absolute(path))}, {"running", target.guest.has_value()}};
-    if (target.guest) return request;
-    auto rows = Json::array();
-    for (const auto& range : target.disk_idmap.ranges)
-        rows.push_back({(range.uid ? 1 : 0) | (range.gid ? 2 : 0), range.host, range.ns, range.count});
-    request["idmap"] = std::move(rows);
+    auto request = target_request(target);
+    request["op"] = op;
+    request["path"] = bytes_to_text(absolute(path));
     return request;
-}
-
-int target_fd(const FileTarget& target) {
-    if (target.guest) return target.guest->init_pidfd->get();
-    if (target.root == nullptr) throw Error{ErrorCode::Internal, "No root directory of the instance"};
-    return target.root->fd();
 }
 
 /// One read with a deadline; empty at the end.
@@ -65,19 +56,6 @@ ErrorCode code_of(const std::string& name) {
     if (name == "InvalidArgument") return ErrorCode::InvalidArgument;
     if (name == "TooLarge") return ErrorCode::TooLarge;
     return name == "NoSpace" ? ErrorCode::NoSpace : ErrorCode::Internal;
-}
-
-Json first_reply(int fd) {
-    std::string text;
-    while (text.find('\n') == std::string::npos && text.size() < kMaxReply) {
-        const auto block = read_some(fd, kReplyTime);
-        if (block.empty()) break;
-        text += block;
-    }
-    const auto reply = Json::parse(text.substr(0, text.find('\n')), nullptr, false);
-    if (!reply.is_object()) throw Error{ErrorCode::Internal, "Helper ended without a reply"};
-    if (reply.value("ok", false)) return reply;
-    throw Error{code_of(reply.value("code", "")), reply.value("error", "Failed to access the file")};
 }
 
 std::vector<std::string> read_names(int fd) {
@@ -115,6 +93,35 @@ std::shared_ptr<int> content_fd(UniqueFd reading, HelperProgram::Running running
 }
 
 } // namespace
+
+Json target_request(const FileTarget& target) {
+    Json request{{"running", target.guest.has_value()}};
+    if (target.guest) return request;
+    auto rows = Json::array();
+    for (const auto& range : target.disk_idmap.ranges)
+        rows.push_back({(range.uid ? 1 : 0) | (range.gid ? 2 : 0), range.host, range.ns, range.count});
+    request["idmap"] = std::move(rows);
+    return request;
+}
+
+int target_fd(const FileTarget& target) {
+    if (target.guest) return target.guest->init_pidfd->get();
+    if (target.root == nullptr) throw Error{ErrorCode::Internal, "No root directory of the instance"};
+    return target.root->fd();
+}
+
+Json first_reply(int fd) {
+    std::string text;
+    while (text.find('\n') == std::string::npos && text.size() < kMaxReply) {
+        const auto block = read_some(fd, kReplyTime);
+        if (block.empty()) break;
+        text += block;
+    }
+    const auto reply = Json::parse(text.substr(0, text.find('\n')), nullptr, false);
+    if (!reply.is_object()) throw Error{ErrorCode::Internal, "Helper ended without a reply"};
+    if (reply.value("ok", false)) return reply;
+    throw Error{code_of(reply.value("code", "")), reply.value("error", "Failed to access the file")};
+}
 
 InstanceFile pull_guest_file(const HelperProgram& helper, const FileTarget& target, const std::string& path,
                              bool head_only) {

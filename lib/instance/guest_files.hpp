@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <nlohmann/json_fwd.hpp>
+
 #include "instance/guest.hpp"
 
 namespace lxdcore::instance {
@@ -11,6 +13,12 @@ struct FileTarget {
     const Dir* root;
     const IdMap& disk_idmap;
 };
+
+/// What the helper must know of @p target: "running" and "idmap"; and the descriptor that goes with it, borrowed.
+nlohmann::json target_request(const FileTarget& target);
+int target_fd(const FileTarget& target);
+/// The first line of a helper. @throws Error what it says, or that it says nothing
+nlohmann::json first_reply(int fd);
 
 /// Files of instances through the helper's verb file. Reentrant.
 InstanceFile pull_guest_file(const HelperProgram& helper, const FileTarget& target, const std::string& path,

@@ -84,6 +84,7 @@ public:
     InstanceFile pull_file(const InstanceRef& ref, const std::string& path, bool head_only) const override;
     void push_file(const InstanceRef& ref, const InstanceFilePush& push) override;
     void remove_file(const InstanceRef& ref, const std::string& path) override;
+    std::shared_ptr<const int> sftp(const InstanceRef& ref) override;
 
     api::ImageMetadata metadata(const InstanceRef& ref) const override;
     void set_metadata(const InstanceRef& ref, const api::ImageMetadata& metadata, const std::string& if_match) override;

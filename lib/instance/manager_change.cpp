@@ -203,6 +203,7 @@ void Manager::run_rename(const InstanceRef& ref, const std::string& to) {
     const auto target_claim = claims_.take(target_ref, "create");
     if (runtime_.find(ref)) throw Error{ErrorCode::BadState, "Renaming of running container not allowed"};
     auto instance = load(ref);
+    guests_->forget(ref);
     finish_shifts(instance);
     const auto intent = intents_.begin("instance-rename", ref.project, ref.name, nlohmann::json{{"to", to}}.dump());
     Rollback undo;
@@ -258,6 +259,7 @@ OperationPtr Manager::remove(const InstanceRef& ref) {
 /// The caller holds the claim; the container does not run. Repeatable after a crash at any point (R42).
 void Manager::run_remove(const InstanceRef& ref) {
     const auto instance = load(ref);
+    guests_->forget(ref);
     const auto intent = intents_.begin("instance-delete", ref.project, ref.name);
     const auto path = devices_path(ref);
     for (const auto& [name, config] : instance.devices) {

@@ -150,4 +150,10 @@ void Manager::remove_file(const InstanceRef& ref, const std::string& path) {
     });
 }
 
+std::shared_ptr<const int> Manager::sftp(const InstanceRef& ref) {
+    return with_files(ref, [&](const auto& guest, const Dir* root, const IdMap& map) {
+        return guests_->sftp(ref, guest, root, map);
+    });
+}
+
 } // namespace lxdcore::instance

@@ -102,6 +102,7 @@ void Manager::start_claimed(const InstanceRef& ref) {
     Steps steps{s_.log, "instance start", ref.name};
     StartWork work{.instance = load(ref)};
     check_expanded(work.instance);
+    guests_->forget(ref); // who looks at the files of the stopped instance
     load_kernel_modules(work.instance.value("linux.kernel_modules"));
     steps.done("load");
     s_.storage.require_pool(s_.storage.pool_of(ref.project, ref.name));

@@ -59,7 +59,7 @@ OPENERS = {
     "lib/helper/guest_root.cpp": "openat2 in the guest's root: the helper's library of confined paths",
     "lib/helper/guest_terminal.cpp": "openat2 in the guest's /dev",
     "lib/helper/verb_exec.cpp": "the container's cgroup, below a held descriptor",
-    "lib/helper/verb_file.cpp": "its own root and /proc/self/fd",
+    "lib/helper/guest_entry.cpp": "its own root and /proc/self/fd",
     "lib/helper/calling_process.cpp": "/proc of a process held by pidfd",
     "lib/helper/verb_intercept.cpp": "what a process of a guest could open itself, as itself; /proc and /sys",
     "lib/instance/intercept/bpf_call.cpp": "up from a held cgroup",
@@ -100,7 +100,7 @@ TOUCHING = re.compile(
 SHELL = re.compile(r"(?<![\w.>:])(?:::|std::)?(?:system|popen)\s*\(\s*[^)\s]|\"(?:/usr)?/bin/(?:ba|da)?sh\"|\"-c\"")
 WALL_CLOCK = re.compile(r"\bsystem_clock\b|\bCLOCK_REALTIME\b|\bstd::time\s*\(|::time\s*\(\s*(?:nullptr|NULL|0)|\bgettimeofday\b")
 # Dates that are shown or kept; how long something takes is measured on the monotonic clock (R59).
-WALL_CLOCK_FILES = {"lib/api/types.cpp", "lib/instance/log_expiry.hpp", "lib/instance/log_expiry.cpp",
+WALL_CLOCK_FILES = {"lib/api/types.cpp", "lib/helper/sftp_handles.cpp", "lib/instance/log_expiry.hpp", "lib/instance/log_expiry.cpp",
                     "lib/instance/manager_adopt.cpp", "lib/util/cron.hpp", "lib/util/cron.cpp",
                     "lib/util/minute_timer.cpp", "daemon/logging.cpp", "daemon/auth/authorizer.cpp",
                     "daemon/routes/metrics.cpp"}

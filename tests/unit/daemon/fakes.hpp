@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -109,6 +110,23 @@ public:
                                              delete fd;
                                          }};
         return result;
+    }
+    /// Sends back what it is told.
+    std::shared_ptr<const int> sftp(const InstanceRef& ref) override {
+        get(ref);
+        int ends[2];
+        if (::socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0) not_here();
+        std::thread{[end = ends[1]] {
+            char piece[4096];
+            ssize_t size;
+            while ((size = ::read(end, piece, sizeof piece)) > 0)
+                if (::write(end, piece, static_cast<std::size_t>(size)) != size) break;
+            ::close(end);
+        }}.detach();
+        return {new int{ends[0]}, [](const int* fd) {
+                    ::close(*fd);
+                    delete fd;
+                }};
     }
     void push_file(const InstanceRef&, const InstanceFilePush& push) override {
         pushed.clear();

@@ -101,6 +101,9 @@ public:
     virtual InstanceFile pull_file(const InstanceRef& ref, const std::string& path, bool head_only = false) const = 0;
     virtual void push_file(const InstanceRef& ref, const InstanceFilePush& push) = 0;
     virtual void remove_file(const InstanceRef& ref, const std::string& path) = 0;
+    /// A session of SFTP version 3 on the instance's files, as its root sees them: the client's end of a stream socket.
+    /// Ends (the socket does) with its last owner, and when the instance starts, stops or goes.
+    virtual std::shared_ptr<const int> sftp(const InstanceRef& ref) = 0;
 
     // --- the whole set ---
     /// boot.autostart and last state, by priority, as after a boot of the host. Returns at once.
