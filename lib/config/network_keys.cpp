@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/config_keys.hpp"
+#include "config/storage_keys.hpp"
 #include "config/validators.hpp"
 
 namespace lxdcore::config {
@@ -111,7 +112,7 @@ std::span<const Key> btrfs_pool_keys() {
 std::span<const Key> pool_keys(std::string_view driver) {
     if (driver == "btrfs") return btrfs_pool_keys();
     if (driver == "dir") return dir_pool_keys();
-    return {};
+    return program_pool_keys(driver);
 }
 
 } // namespace lxdcore::config

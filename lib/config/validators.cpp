@@ -213,6 +213,18 @@ void compression(std::string_view value) {
     if (parts.size() > 1 && !level) refuse("Only a compression level (-1 to -9) may follow the algorithm");
 }
 
+void block_filesystem(std::string_view value) { one_of(value, {"btrfs", "ext4", "xfs"}); }
+
+void zfs_blocksize(std::string_view value) {
+    const auto bytes = text::parse_bytes(value);
+    if (bytes < 512 || bytes > (16 << 20) || (bytes & (bytes - 1)) != 0)
+        refuse("Value should be between 512 and 16MiB, and be power of 2");
+}
+
+void zfs_clone_copy(std::string_view value) {
+    if (value != "rebase") boolean(value);
+}
+
 void minimal_replica(std::string_view value) {
     const auto number = integer(value);
     if (number < 1 && number != -1) refuse("Invalid value for image replica count");

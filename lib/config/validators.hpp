@@ -49,6 +49,11 @@ void max_standby(std::string_view value);
 void max_voters(std::string_view value);
 void offline_threshold(std::string_view value);
 
+// storage
+void block_filesystem(std::string_view value); ///< btrfs, ext4, xfs
+void zfs_blocksize(std::string_view value);    ///< a power of two, 512 to 16MiB
+void zfs_clone_copy(std::string_view value);   ///< a boolean, or "rebase"
+
 // networks
 void address(std::string_view value);
 void address_v4(std::string_view value);

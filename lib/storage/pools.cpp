@@ -150,6 +150,7 @@ void StorageManagerImpl::create(const api::StoragePoolsPost& request) {
         .name = request.name, .driver = request.driver, .description = request.description, .config = request.config};
     std::erase_if(row.config, [](const auto& item) { return item.second.empty(); });
     const auto checker = registry_.make(row.driver, {row.name, row.config, state_dir_, log_});
+    checker->require_backend();
     check_config(row.driver, row.config, ErrorCode::Internal);
     checker->prepare_config(row.config);
 

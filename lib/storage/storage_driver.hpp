@@ -90,6 +90,9 @@ class StorageDriver {
 public:
     virtual ~StorageDriver(); ///< in the .cpp: one vtable in one library
 
+    /// @throws Error Internal with LXD's text when the kernel's part or a program is missing. Asked before anything
+    /// else about a new pool is; starts no process where that can be seen without.
+    virtual void require_backend() const {}
     /// Checks and completes the configuration of a new pool ("source"). @throws Error with LXD's texts
     virtual void prepare_config(api::StringMap& config) const = 0;
     /// Safe to repeat after a failure. May complete @p config further (the UUID of a device that it formatted).

@@ -2,7 +2,10 @@
 #include <lxdcore/error.hpp>
 
 #include "storage/drivers/btrfs/btrfs_driver.hpp"
+#include "storage/drivers/ceph/ceph_driver.hpp"
 #include "storage/drivers/dir/dir_driver.hpp"
+#include "storage/drivers/lvm/lvm_driver.hpp"
+#include "storage/drivers/zfs/zfs_driver.hpp"
 #include "storage/storage_driver.hpp"
 
 namespace lxdcore::storage {
@@ -20,7 +23,10 @@ void StorageDriver::remove(const VolumeId& volume) {
 StorageDriverRegistry StorageDriverRegistry::with_builtin_drivers() {
     StorageDriverRegistry registry;
     registry.add("btrfs", [](const PoolContext& pool) { return std::make_unique<BtrfsDriver>(pool); });
+    registry.add("ceph", [](const PoolContext& pool) { return std::make_unique<CephDriver>(pool); });
     registry.add("dir", [](const PoolContext& pool) { return std::make_unique<DirDriver>(pool); });
+    registry.add("lvm", [](const PoolContext& pool) { return std::make_unique<LvmDriver>(pool); });
+    registry.add("zfs", [](const PoolContext& pool) { return std::make_unique<ZfsDriver>(pool); });
     return registry;
 }
 

@@ -36,6 +36,8 @@ public:
     bool mounted(const Dir& parent, const std::string& name) const override {
         return mounted_.contains(parent.path() + "/" + name);
     }
+    void freeze(const Dir& mounted) override { tools_->record("freeze " + short_name(mounted.path())); }
+    void thaw(const Dir& mounted) override { tools_->record("thaw " + short_name(mounted.path())); }
     Space space(const Dir&) const override { return {.used = 4096, .total = 8192}; }
     bool has_kernel_module(const std::string& name) const override { return modules.contains(name); }
     bool is_block_device(const std::string& path) const override { return devices.contains(path); }

@@ -147,6 +147,14 @@ bool Host::mounted(const Dir& parent, const std::string& name) const {
            (here.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
 }
 
+void Host::freeze(const Dir& mounted) {
+    if (::ioctl(mounted.fd(), FIFREEZE, 0) != 0) throw_errno("freeze " + mounted.path());
+}
+
+void Host::thaw(const Dir& mounted) {
+    if (::ioctl(mounted.fd(), FITHAW, 0) != 0) throw_errno("thaw " + mounted.path());
+}
+
 Host::Space Host::space(const Dir& mounted) const {
     struct statvfs fs {};
     if (::fstatvfs(mounted.fd(), &fs) != 0) throw_errno(mounted.path());

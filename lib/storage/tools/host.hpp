@@ -28,6 +28,9 @@ public:
     /// Takes everything away that is mounted on @p name; nothing mounted is fine.
     virtual void unmount(const Dir& parent, const std::string& name);
     virtual bool mounted(const Dir& parent, const std::string& name) const;
+    /// Nothing is written to the filesystem until thaw().
+    virtual void freeze(const Dir& mounted);
+    virtual void thaw(const Dir& mounted);
     /// Bytes used and in all of what is mounted there.
     struct Space {
         std::uint64_t used = 0, total = 0, used_inodes = 0, total_inodes = 0;

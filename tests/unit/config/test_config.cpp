@@ -35,7 +35,8 @@ std::string device(const api::Device& device, const std::string& name = "d") {
 TEST_CASE("every table is sorted, has a validator everywhere and valid defaults") {
     for (const auto table :
          {config::instance_keys(), config::server_keys(), config::bridge_keys(), config::pool_keys("dir"),
-          config::pool_keys("btrfs"), config::device_keys("disk"), config::device_keys("nic:bridged"),
+          config::pool_keys("btrfs"), config::pool_keys("ceph"), config::pool_keys("cephfs"), config::pool_keys("lvm"),
+          config::pool_keys("zfs"), config::device_keys("disk"), config::device_keys("nic:bridged"),
           config::device_keys("nic:p2p"), config::device_keys("none")}) {
         REQUIRE(!table.empty());
         for (std::size_t i = 0; i < table.size(); ++i) {
@@ -204,6 +205,31 @@ TEST_CASE("network and pool options name their owner as LXD does") {
     };
     CHECK(pool("foo", "1") == "Invalid option \"foo\"");
     CHECK(pool("rsync.bwlimit", "x") == "Invalid value for option \"rsync.bwlimit\": Invalid value: x");
+}
+
+TEST_CASE("keys of pools that other programs keep are checked with LXD's texts") {
+    const auto pool = [](const char* driver, const std::string& key, const std::string& value) {
+        return failure([&] { config::validate_options(config::pool_keys(driver), {{key, value}}, ""); });
+    };
+    const std::string invalid = "Invalid value for option ";
+    for (const char* driver : {"lvm", "ceph"}) {
+        CHECK(pool(driver, "volume.block.filesystem", "xfs") == "accepted");
+        CHECK(pool(driver, "volume.block.filesystem", "ntfs") ==
+              invalid + "\"volume.block.filesystem\": Invalid value \"ntfs\" (not one of [btrfs ext4 xfs])");
+    }
+    CHECK(pool("zfs", "zfs.clone_copy", "rebase") == "accepted");
+    CHECK(pool("zfs", "zfs.clone_copy", "x") == invalid + "\"zfs.clone_copy\": Invalid value for a boolean \"x\"");
+    for (const char* good : {"512", "4KiB", "16MiB"})
+        CHECK(pool("zfs", "volume.zfs.blocksize", good) == "accepted");
+    for (const char* bad : {"511", "3KiB", "32MiB"})
+        CHECK(pool("zfs", "volume.zfs.blocksize", bad) ==
+              invalid + "\"volume.zfs.blocksize\": Value should be between 512 and 16MiB, and be power of 2");
+    CHECK(pool("lvm", "zfs.pool_name", "x") == "Invalid option \"zfs.pool_name\"");
+    CHECK(pool("cephfs", "volume.block.filesystem", "ext4") == "Invalid option \"volume.block.filesystem\"");
+    CHECK(pool("lvm", "volume.lvm.stripes", "-1") ==
+          invalid +
+              "\"volume.lvm.stripes\": Invalid value for uint32 \"-1\": strconv.ParseUint: parsing \"-1\": invalid "
+              "syntax");
 }
 
 TEST_CASE("R7, D4: only a level may follow a compressor") {

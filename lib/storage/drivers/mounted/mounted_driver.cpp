@@ -132,6 +132,15 @@ Dir MountedDriver::mount_detached(const std::string& object, bool read_only) con
     return host().mount_detached(what.source, root(), what.type, what.options);
 }
 
+void MountedDriver::while_frozen(const VolumeId& volume, const std::function<void()>& action) const {
+    if (!mounted(volume)) return action();
+    const auto content = find_parent(volume)->dir(leaf(volume));
+    host().freeze(content);
+    Rollback thaw; // in any case
+    thaw.add([&] { host().thaw(content); });
+    action();
+}
+
 void MountedDriver::while_mounted(const VolumeId& volume, const std::function<void(const Dir&)>& action) const {
     if (mounted(volume)) return action(find_parent(volume)->dir(leaf(volume)));
     const auto what = prepare_mount(object_of(volume), false);

@@ -26,9 +26,6 @@ struct Backend {
 /// but mount points, laid out as LXD does.
 class MountedDriver : public StorageDriver {
 public:
-    /// Tools and kernel parts are there; starts no process where that can be seen without. @throws Error Internal with
-    /// LXD's text
-    virtual void require_backend() const = 0;
     void mount_pool() override;
     void delete_pool() override;
     bool mounts_volumes() const noexcept override { return true; }
@@ -60,6 +57,8 @@ protected:
 
     /// Out of sight, until the result and all that is opened from it are closed.
     Dir mount_detached(const std::string& object, bool read_only) const;
+    /// With nothing being written, if it is mounted here: a snapshot of it is consistent.
+    void while_frozen(const VolumeId& volume, const std::function<void()>& action) const;
     /// With the content at a path that programs can use: where the volume is mounted, or for a moment.
     void while_mounted(const VolumeId& volume, const std::function<void(const Dir&)>& action) const;
     /// The mount point of a volume that is gone or has another name now.
