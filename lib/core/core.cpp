@@ -69,7 +69,8 @@ struct Core::Impl {
         const Dir& dir = state.dir();
         operations = make_operation_service(*events, pool, reactor, log);
         profiles = project::make_profile_manager(*global, *events);
-        server = server::make_server_manager(*local, *global, dir, *events, *operations, log);
+        server =
+            server::make_server_manager(*local, *global, dir, *events, *operations, storage::supported_drivers(), log);
         warnings = server::make_warning_service(*global, *events);
         storage = storage::make_storage_manager(*local, *global, dir, *events, log);
         network = network::make_network_manager(*local, *global, dir, *events, reactor, log);

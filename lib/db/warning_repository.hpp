@@ -9,9 +9,9 @@
 namespace lxdcore::db {
 
 /// LXD's numbers in warnings.type_code.
-enum class WarningType : int { InstanceAutostartFailure = 22 };
+enum class WarningType : int { InstanceAutostartFailure = 22, StoragePoolUnavailable = 24 };
 
-/// The table warnings, for those about one instance: one row for each type, counted. Reentrant.
+/// The table warnings, for those about one instance or pool: one row for each type, counted. Reentrant.
 class WarningRepository {
 public:
     /// Adds the warning, or counts it once more and makes a resolved one new again. Nothing if the instance is gone.
@@ -19,6 +19,8 @@ public:
                const std::string& message) const;
     /// The cause is gone.
     void resolve(Transaction& tx, WarningType type, const std::string& project, const std::string& instance) const;
+    void raise_pool(Transaction& tx, WarningType type, const std::string& pool, const std::string& message) const;
+    void resolve_pool(Transaction& tx, WarningType type, const std::string& pool) const;
     bool unresolved(Transaction& tx, WarningType type, const std::string& project, const std::string& instance) const;
 };
 

@@ -113,7 +113,7 @@ std::string host_name() {
     return name;
 }
 
-Json fixed_environment() {
+Json fixed_environment(const Json& storage_drivers) {
     utsname kernel{};
     ::uname(&kernel);
     return {{"architectures", architectures(kernel.machine)},
@@ -134,7 +134,7 @@ Json fixed_environment() {
             {"server_name", host_name()},
             {"server_pid", ::getpid()},
             {"server_version", "5.0.2"},
-            {"storage_supported_drivers", Json::array({{{"Name", "dir"}, {"Version", "1"}, {"Remote", false}}})}};
+            {"storage_supported_drivers", storage_drivers}};
 }
 
 std::vector<std::string> reachable_addresses(const std::string& https_address) {

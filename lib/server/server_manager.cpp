@@ -57,9 +57,9 @@ private:
 class Manager final : public ServerService {
 public:
     Manager(db::Database& local, db::Database& global, const Dir& state_dir, EventService& events,
-            OperationService& operations, const Logger& log)
+            OperationService& operations, const nlohmann::json& storage_drivers, const Logger& log)
         : global_{global}, state_path_{state_dir.path()}, events_{events}, log_{log}, settings_{local, global},
-          trust_{global, events}, tokens_{operations}, fixed_(fixed_environment()) {
+          trust_{global, events}, tokens_{operations}, fixed_(fixed_environment(storage_drivers)) {
         load_certificate(state_dir);
     }
 
@@ -191,7 +191,8 @@ nlohmann::json Manager::build() const {
                 versions += " | ";
             }
             drivers += rows.text(0);
-            versions += rows.text(0) == "dir" ? "1" : "";
+            for (const auto& known : environment["storage_supported_drivers"])
+                if (known.at("Name") == rows.text(0)) versions += known.at("Version").get<std::string>();
         }
     });
     environment["storage"] = drivers;
@@ -218,8 +219,8 @@ nlohmann::json Manager::environment() const {
 
 std::unique_ptr<ServerService> make_server_manager(db::Database& local, db::Database& global, const Dir& state_dir,
                                                    EventService& events, OperationService& operations,
-                                                   const Logger& log) {
-    return std::make_unique<Manager>(local, global, state_dir, events, operations, log);
+                                                   const nlohmann::json& storage_drivers, const Logger& log) {
+    return std::make_unique<Manager>(local, global, state_dir, events, operations, storage_drivers, log);
 }
 
 } // namespace server

@@ -34,7 +34,9 @@ void verify_tree(const Dir& tree) {
         throw Error{ErrorCode::InvalidArgument, "Image templates is no directory"};
 }
 
+/// One that LXD made is closed and stays as it is.
 void touch_mark(const Dir& tree) {
+    if (!tree.exists(kMark)) return;
     const auto mark = tree.open_file(kMark, O_WRONLY | O_CREAT);
     if (::futimens(mark.get(), nullptr) != 0) throw_errno(tree.path());
 }
@@ -80,6 +82,7 @@ void StorageManagerImpl::ensure_image(const std::string& pool_name, const std::s
     }
     driver.publish(staged);
     undo.commit();
+    record_image(pool_name, driver, fingerprint);
     queue_sync(pool_name, fingerprint);
     evict(pool_name, driver);
 }
@@ -92,7 +95,28 @@ void StorageManagerImpl::remove_image(const std::string& fingerprint) {
         const auto lock = tree_lock(name, fingerprint);
         const std::unique_lock removing{*lock};
         pool->driver->remove({VolumePlace::Image, fingerprint});
+        forget_image(name, fingerprint);
     }
+}
+
+void StorageManagerImpl::record_image(const std::string& pool, const StorageDriver& driver,
+                                      const std::string& fingerprint) const {
+    if (!driver.images_are_volumes()) return;
+    global_.write([&](db::Transaction& tx) {
+        const auto config = volume_defaults(need_row(tx, pool).config, db::VolumeKind::Image, false);
+        const db::StorageVolumeRow row{
+            .pool = pool, .project = "default", .name = fingerprint, .kind = db::VolumeKind::Image, .config = config};
+        if (!volumes_repository_.find(tx, {.pool = pool, .name = fingerprint, .kind = row.kind}))
+            volumes_repository_.insert(tx, row);
+    });
+}
+
+void StorageManagerImpl::forget_image(const std::string& pool, const std::string& fingerprint) const {
+    global_.write([&](db::Transaction& tx) {
+        const auto row =
+            volumes_repository_.find(tx, {.pool = pool, .name = fingerprint, .kind = db::VolumeKind::Image});
+        if (row) volumes_repository_.remove(tx, row->id);
+    });
 }
 
 void StorageManagerImpl::evict(const std::string& pool, StorageDriver& driver) {
@@ -105,12 +129,14 @@ void StorageManagerImpl::evict(const std::string& pool, StorageDriver& driver) {
     for (std::size_t i = 0; i + kKeptTrees < by_age.size(); ++i) {
         const auto lock = tree_lock(pool, by_age[i].second);
         const std::unique_lock removing{*lock, std::try_to_lock};
-        if (removing) driver.remove({VolumePlace::Image, by_age[i].second}); // one that is being cloned stays
+        if (!removing) continue; // it is being cloned
+        driver.remove({VolumePlace::Image, by_age[i].second});
+        forget_image(pool, by_age[i].second);
     }
 }
 
 /// After a reboot only trees that were written out are trusted: a power cut may have left holes in the others.
-void StorageManagerImpl::check_trees(const std::string& pool, StorageDriver& driver) {
+void StorageManagerImpl::check_trees(const std::string& pool, StorageDriver& driver) const {
     const auto boot = boot_id();
     for (const auto& name : driver.list(VolumePlace::Image)) {
         const auto mark = driver.open({VolumePlace::Image, name}).read_if_exists(kMark).value_or("");
@@ -120,9 +146,17 @@ void StorageManagerImpl::check_trees(const std::string& pool, StorageDriver& dri
             driver.remove({VolumePlace::Image, name});
         }
     }
+    if (!driver.images_are_volumes()) return;
+    const auto rows = global_.read_value([&](db::Transaction& tx) {
+        return volumes_repository_.list(tx, {.pool = pool, .kind = db::VolumeKind::Image});
+    });
+    for (const auto& row : rows)
+        if (!driver.exists({VolumePlace::Image, row.name})) forget_image(pool, row.name);
+    for (const auto& name : driver.list(VolumePlace::Image))
+        record_image(pool, driver, name);
 }
 
-void StorageManagerImpl::queue_sync(const std::string& pool, const std::string& fingerprint) {
+void StorageManagerImpl::queue_sync(const std::string& pool, const std::string& fingerprint) const {
     chores_.lock()->unsynced.emplace(pool, fingerprint);
     wake_.notify_all();
 }

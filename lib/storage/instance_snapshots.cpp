@@ -142,7 +142,7 @@ Dir StorageManagerImpl::open_instance_snapshot(const std::string& project, const
 }
 
 /// Rows and snapshots that an interruption left without each other.
-void StorageManagerImpl::repair_snapshots(const db::StorageVolumeRow& volume, StorageDriver& driver) {
+void StorageManagerImpl::repair_snapshots(const db::StorageVolumeRow& volume, StorageDriver& driver) const {
     const auto name = volume_name(volume.project, volume.name);
     auto found = driver.list_snapshots(instance_volume(name));
     for (const auto& row :

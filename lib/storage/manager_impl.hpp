@@ -16,6 +16,7 @@
 #include "db/storage_pool_repository.hpp"
 #include "db/storage_snapshot_repository.hpp"
 #include "db/storage_volume_repository.hpp"
+#include "db/warning_repository.hpp"
 #include "storage/storage_driver.hpp"
 #include "storage/storage_manager.hpp"
 #include "storage/volume_mounts.hpp"
@@ -88,8 +89,10 @@ private:
         std::unique_ptr<StorageDriver> driver;
         VolumeMounts mounts;
         std::atomic<bool> available{false};
-        std::mutex mutex;             ///< mounting and probing
-        std::optional<bool> idmapped; ///< under mutex
+        std::mutex mutex;      ///< mounting and probing; holds for what follows
+        bool prepared = false; ///< since the start, leftovers are swept and rows compared with volumes
+        bool warned = false;
+        std::optional<bool> idmapped;
     };
     using PoolPtr = std::shared_ptr<Pool>;
     /// Held shared while a tree is cloned, alone while it is made or removed.
@@ -100,6 +103,8 @@ private:
     PoolPtr need_pool(const std::string& name) const; ///< mounted; @throws NotFound, Unavailable
     static MountedDir open_volume(const PoolPtr& pool, const VolumeId& volume);
     bool try_mount(const std::string& name, Pool& pool) const noexcept;
+    void prepare(const std::string& name, StorageDriver& driver) const;
+    bool is_available(const std::string& name) const;
     api::StoragePool api_pool(db::Transaction& tx, const db::StoragePoolRow& row) const;
     db::StoragePoolRow need_row(db::Transaction& tx, const std::string& name) const;
     void store_update(db::StoragePoolRow row, api::StringMap config, std::string description,
@@ -122,11 +127,16 @@ private:
     bool tree_ready(StorageDriver& driver, const std::string& fingerprint) const;
 
     void repair_pools();
-    void repair_renames();
-    void repair_volumes();
-    void repair_snapshots(const db::StorageVolumeRow& volume, StorageDriver& driver);
-    void check_trees(const std::string& pool, StorageDriver& driver);
-    void queue_sync(const std::string& pool, const std::string& fingerprint);
+    void repair_updates();
+    void repair_renames() const;
+    bool repair_rename(const db::Intent& intent, const std::string& within) const;
+    void repair_volumes_of(const std::string& pool, StorageDriver& driver) const;
+    // Drivers whose images are volumes have them in the list.
+    void record_image(const std::string& pool, const StorageDriver& driver, const std::string& fingerprint) const;
+    void forget_image(const std::string& pool, const std::string& fingerprint) const;
+    void repair_snapshots(const db::StorageVolumeRow& volume, StorageDriver& driver) const;
+    void check_trees(const std::string& pool, StorageDriver& driver) const;
+    void queue_sync(const std::string& pool, const std::string& fingerprint) const;
     void queue_discard(PoolPtr pool, Staged staged);
     void maintain(std::stop_token stop);
     void sync_trees(const std::set<std::pair<std::string, std::string>>& trees);
@@ -135,10 +145,13 @@ private:
     const Dir& state_dir_;
     EventService& events_;
     const Logger& log_;
-    db::IntentLog intents_;
+    mutable db::IntentLog intents_;
+    /// Renames in pools that were away at the start.
+    Locked<std::vector<db::Intent>> left_renames_;
     db::StoragePoolRepository pools_repository_;
     db::StorageVolumeRepository volumes_repository_;
     db::StorageSnapshotRepository snapshots_repository_;
+    db::WarningRepository warnings_;
     StorageDriverRegistry registry_ = StorageDriverRegistry::with_builtin_drivers();
     mutable EntityLocks locks_;
     Locked<std::map<std::string, PoolPtr>> pools_;
@@ -150,7 +163,8 @@ private:
         bool empty() const { return unsynced.empty() && set_aside.empty(); }
     };
     Locked<Chores> chores_;
-    std::condition_variable_any wake_;
+    mutable std::condition_variable_any wake_;
+    std::atomic<bool> started_{false};
     std::jthread maintenance_; ///< last: it ends before what it uses
 };
 
@@ -162,6 +176,8 @@ VolumeId instance_volume(const std::string& name, std::int64_t row = 0);
 /// A clone without what a pool keeps for itself beside the content.
 Staged clone_content(StorageDriver& driver, const VolumeId& as, const VolumeId& source, std::stop_token stop);
 Staged stage_filled(StorageDriver& driver, const VolumeId& as, const VolumeFiller& fill, OperationContext& op);
+/// What a new volume takes over from its pool's "volume.*"; what it sets itself goes before.
+api::StringMap volume_defaults(const api::StringMap& pool, db::VolumeKind kind, bool block);
 api::StorageVolume api_volume(const db::StorageVolumeRow& row);
 
 } // namespace lxdcore::storage

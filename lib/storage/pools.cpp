@@ -12,6 +12,7 @@
 #include "config/config_keys.hpp"
 #include "storage/idmap_probe.hpp"
 #include "storage/manager_impl.hpp"
+#include "util/fault_point.hpp"
 #include "util/names.hpp"
 #include "util/rollback.hpp"
 #include "util/text.hpp"
@@ -107,7 +108,7 @@ api::StoragePool StorageManagerImpl::api_pool(db::Transaction& tx, const db::Sto
     pool.config = row.config;
     pool.locations = {"none"};
     pool.status = row.state == db::StoragePoolRow::Created ? "Created" : "Pending";
-    if (row.state == db::StoragePoolRow::Created && !find_pool(row.name)->available) pool.status = "Unavailable";
+    if (row.state == db::StoragePoolRow::Created && !is_available(row.name)) pool.status = "Unavailable";
     for (const auto& volume : volumes_repository_.list(tx, {.pool = row.name})) {
         auto used = api_volume(volume).used_by;
         pool.used_by.insert(pool.used_by.end(), used.begin(), used.end());
@@ -155,14 +156,23 @@ void StorageManagerImpl::create(const api::StoragePoolsPost& request) {
     checker->prepare_config(row.config);
 
     const auto intent = intents_.begin("storage-pool-create", "", row.name);
+    fault_point("pool-create:intent");
     Rollback undo;
     undo.add([&] { intents_.end(intent); });
     row.id = global_.write_value([&](db::Transaction& tx) { return pools_repository_.insert(tx, row); });
     undo.add([&] { global_.write([&](db::Transaction& tx) { pools_repository_.remove(tx, row.id); }); });
     auto pool = std::make_shared<Pool>();
     pool->driver = registry_.make(row.driver, {row.name, row.config, state_dir_, log_});
-    undo.add([&] { pool->driver->delete_pool(); });
+    undo.add([pool] { pool->driver->delete_pool(); }); // which goes before the undoing does
+    fault_point("pool-create:row");
+    const auto asked = row.config;
     pool->driver->create_pool(row.config);
+    if (row.config != asked) {
+        pool->driver = registry_.make(row.driver, {row.name, row.config, state_dir_, log_});
+        pool->driver->mount_pool();
+    }
+    fault_point("pool-create:made");
+    pool->prepared = true;
     pool->available = true;
     pools_.lock()->insert_or_assign(row.name, pool);
     undo.add([&] { pools_.lock()->erase(row.name); });
@@ -171,6 +181,7 @@ void StorageManagerImpl::create(const api::StoragePoolsPost& request) {
         pools_repository_.set_state(tx, row.id, db::StoragePoolRow::Created);
     });
     undo.commit();
+    fault_point("pool-create:recorded");
     intents_.end(intent);
     events_.lifecycle("default", "storage-pool-created", "/1.0/storage-pools/" + row.name);
 }
@@ -208,23 +219,36 @@ void StorageManagerImpl::store_update(db::StoragePoolRow row, api::StringMap con
                                                      : after != config.end() && after->second == before->second;
         if (!same) throw Error{ErrorCode::Internal, "Pool source cannot be changed when not in pending state"};
     }
-    find_pool(row.name)->driver->update_pool(config);
+    const bool changed = config != row.config;
+    const auto driver = changed ? need_pool(row.name) : nullptr;
     row.config = std::move(config);
     row.description = std::move(description);
+    // A pool that has grown cannot shrink again: what was begun is finished at the next start.
+    const auto intent =
+        changed ? intents_.begin("storage-pool-update", "", row.name, nlohmann::json(row.config).dump()) : 0;
+    Rollback done;
+    if (changed) done.add([&] { intents_.end(intent); });
+    fault_point("pool-update:intent");
+    if (changed) driver->driver->update_pool(row.config);
+    fault_point("pool-update:applied");
     global_.write([&](db::Transaction& tx) { pools_repository_.update(tx, row); });
+    fault_point("pool-update:recorded");
     events_.lifecycle("default", "storage-pool-updated", "/1.0/storage-pools/" + row.name);
 }
 
 void StorageManagerImpl::remove(const std::string& name) {
     const auto guard = locks_.lock("storage-pools/" + name);
-    const auto pool = get(name);
-    if (!pool.used_by.empty()) throw Error{ErrorCode::BadState, "The storage pool is currently in use"};
+    auto used_by = get(name).used_by;
+    std::erase_if(used_by, [](const std::string& url) { return url.starts_with("/1.0/images/"); }); // unpacked anew
+    if (!used_by.empty()) throw Error{ErrorCode::BadState, "The storage pool is currently in use"};
     const auto row = global_.read_value([&](db::Transaction& tx) { return need_row(tx, name); });
     // Pending first: should the process die here, the directories are not mistaken for a pool that is away.
     const auto intent = intents_.begin("storage-pool-create", "", name);
     global_.write([&](db::Transaction& tx) { pools_repository_.set_state(tx, row.id, db::StoragePoolRow::Pending); });
+    fault_point("pool-delete:pending");
     find_pool(name)->driver->delete_pool();
     global_.write([&](db::Transaction& tx) { pools_repository_.remove(tx, row.id); });
+    fault_point("pool-delete:row");
     intents_.end(intent);
     pools_.lock()->erase(name);
     events_.lifecycle("default", "storage-pool-deleted", "/1.0/storage-pools/" + name);

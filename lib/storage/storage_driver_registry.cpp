@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <nlohmann/json.hpp>
+
 #include <lxdcore/error.hpp>
 
 #include "storage/drivers/btrfs/btrfs_driver.hpp"
@@ -7,6 +9,7 @@
 #include "storage/drivers/lvm/lvm_driver.hpp"
 #include "storage/drivers/zfs/zfs_driver.hpp"
 #include "storage/storage_driver.hpp"
+#include "storage/storage_manager.hpp"
 
 namespace lxdcore::storage {
 
@@ -33,6 +36,15 @@ StorageDriverRegistry StorageDriverRegistry::with_builtin_drivers() {
 std::unique_ptr<StorageDriver> StorageDriverRegistry::make(const std::string& driver, const PoolContext& pool) const {
     if (const auto it = makers_.find(driver); it != makers_.end()) return it->second(pool);
     throw Error{ErrorCode::Internal, "Unknown driver"};
+}
+
+nlohmann::json supported_drivers() {
+    auto list = nlohmann::json::array({{{"Name", "dir"}, {"Version", "1"}, {"Remote", false}}});
+    try {
+        list.push_back({{"Name", "btrfs"}, {"Version", BtrfsDriver::version()}, {"Remote", false}});
+    } catch (const Error&) { // not here
+    }
+    return list;
 }
 
 } // namespace lxdcore::storage

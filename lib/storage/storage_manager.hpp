@@ -6,6 +6,8 @@
 #include <optional>
 #include <string>
 
+#include <nlohmann/json_fwd.hpp>
+
 #include <lxdcore/event.hpp>
 #include <lxdcore/log.hpp>
 #include <lxdcore/operation.hpp>
@@ -95,6 +97,9 @@ public:
     /// @throws Error NotFound, Unavailable "Storage pool \"x\" unavailable on this server"
     virtual void require_pool(const std::string& pool) const = 0;
 };
+
+/// "storage_supported_drivers" of the environment: those whose tools and part of the kernel are here.
+nlohmann::json supported_drivers();
 
 std::unique_ptr<StorageManager> make_storage_manager(db::Database& local, db::Database& global, const Dir& state_dir,
                                                      EventService& events, const Logger& log);

@@ -63,6 +63,20 @@ Staged clone_content(StorageDriver& driver, const VolumeId& as, const VolumeId& 
     return staged;
 }
 
+api::StringMap volume_defaults(const api::StringMap& pool, db::VolumeKind kind, bool block) {
+    constexpr std::string_view prefix = "volume.";
+    const bool custom = kind == db::VolumeKind::Custom;
+    api::StringMap config;
+    for (const auto& [name, value] : pool) {
+        if (!name.starts_with(prefix)) continue;
+        const auto key = name.substr(prefix.size());
+        if (key == "size" && !custom) continue;
+        if (key.starts_with("security.") && (!custom || block)) continue;
+        config[key] = value;
+    }
+    return config;
+}
+
 std::string volume_name(const std::string& project, const std::string& instance) {
     return project == "default" ? instance : project + "_" + instance;
 }
@@ -139,7 +153,9 @@ void StorageManagerImpl::create_volume(const std::string& pool_name, const std::
     Rollback undo;
     if (!in_place)
         global_.write([&](db::Transaction& tx) {
-            volumes_repository_.insert(tx, {.pool = pool_name, .project = project, .name = instance});
+            const auto defaults = volume_defaults(need_row(tx, pool_name).config, db::VolumeKind::Container, false);
+            volumes_repository_.insert(tx,
+                                       {.pool = pool_name, .project = project, .name = instance, .config = defaults});
         });
     const auto row = need_volume(project, instance).id;
     undo.add([&] {

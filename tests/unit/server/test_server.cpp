@@ -27,7 +27,8 @@ struct Fixture {
     }
     void start() {
         std::filesystem::create_directory(path);
-        server = server::make_server_manager(*local, *global, Dir::open(path.string()), *events, *operations, log);
+        server = server::make_server_manager(*local, *global, Dir::open(path.string()), *events, *operations,
+                                             nlohmann::json::array(), log);
     }
     std::unique_ptr<db::Database> local = db::Database::open(":memory:", db::local_migrations());
     std::unique_ptr<db::Database> global = db::Database::open(":memory:", db::global_migrations());

@@ -183,27 +183,26 @@ void BtrfsDriver::create_loop(const api::StringMap& config) {
 void BtrfsDriver::create_device(api::StringMap& config) {
     auto& source = config.at("source");
     format(device_of(source), "block device");
-    fault_point("pool-create:formatted");
+    fault_point("pool-create:device-formatted");
     const auto device = Dir::open("/").open_file(device_of(source).substr(1), O_RDONLY, 0, Links::InRoot);
     const auto uuid = btrfs::uuid_in(device.get());
     if (!uuid.empty() && look_at(device_of(uuid))) source = uuid;
 }
 
 void BtrfsDriver::create_directory(const std::string& source) {
-    if (look_at(source) && source != own_path()) return;
-    const auto slash = source.rfind('/');
-    const auto parent = source == own_path() ? state_dir_.make_dir("storage-pools", 0711)
-                                             : Dir::open(slash == 0 ? "/" : source.substr(0, slash));
-    const auto name = source.substr(slash + 1);
-    if (source == own_path() && parent.exists(name)) {
-        if (btrfs::is_subvolume(parent.dir(name))) return;
-        parent.remove(name); // an empty directory
+    if (source == own_path()) {
+        const auto parent = state_dir_.make_dir("storage-pools", 0711);
+        if (parent.exists(name_)) {
+            if (btrfs::is_subvolume(parent.dir(name_))) return;
+            parent.remove(name_); // an empty directory
+        }
+    } else if (look_at(source)) {
+        return;
     }
-    if (!btrfs::is_btrfs(parent))
-        throw Error{ErrorCode::Internal, fmt::format("Failed to run: btrfs subvolume create {}: exit status 1 (ERROR: "
-                                                     "not a btrfs filesystem: {})",
-                                                     source, parent.path())};
-    btrfs::create(parent, name, 0755);
+    const auto result = run({"btrfs", "subvolume", "create", source});
+    if (result.code != 0)
+        throw Error{ErrorCode::Internal, fmt::format("Failed to run: btrfs subvolume create {}: exit status {} ({})",
+                                                     source, result.code, text::trim(result.err))};
 }
 
 UniqueFd BtrfsDriver::open_loop_file() const { return state_dir_.dir("disks").open_file(loop_name(), O_RDWR); }

@@ -101,10 +101,10 @@ void DirDriver::delete_pool() {
         const auto top = pools.dir(name_);
         if (!has_own_source() || is_mount_point(top)) remove_layout(top);
     }
-    fault_point("pool-delete:emptied");
+    fault_point("pool-delete:dir-emptied");
     if (has_own_source()) unmount(own_path());
     pools.remove_tree(name_);
-    fault_point("pool-delete:removed");
+    fault_point("pool-delete:dir-removed");
 }
 
 void DirDriver::make_entry(const Dir& parent, const std::string& name, mode_t mode) const {
