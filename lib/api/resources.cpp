@@ -211,7 +211,7 @@ struct Fields<StoragePool> {
 template <>
 struct Fields<SpaceUse> {
     static void of(auto&& field, auto& s) {
-        field("used", s.used, omit_empty);
+        field("used", s.used);
         field("total", s.total);
     }
 };

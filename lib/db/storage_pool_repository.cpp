@@ -31,7 +31,7 @@ const std::set<std::string, std::less<>> kMemberKeys{
 
 std::vector<StoragePoolRow> StoragePoolRepository::list(Transaction& tx) const {
     std::vector<StoragePoolRow> result;
-    auto rows = tx.query(std::string{kColumns} + " ORDER BY id");
+    auto rows = tx.query(std::string{kColumns} + " ORDER BY name");
     while (rows.next())
         result.push_back(row_of(tx, rows));
     return result;

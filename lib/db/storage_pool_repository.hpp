@@ -22,7 +22,7 @@ struct StoragePoolRow {
 /// Storage pools of this member. Reentrant.
 class StoragePoolRepository {
 public:
-    std::vector<StoragePoolRow> list(Transaction& tx) const; ///< by id, as LXD lists them
+    std::vector<StoragePoolRow> list(Transaction& tx) const; ///< by name, as LXD lists them
     std::optional<StoragePoolRow> find(Transaction& tx, const std::string& name) const;
     /// @throws Error AlreadyExists
     std::int64_t insert(Transaction& tx, const StoragePoolRow& row) const;

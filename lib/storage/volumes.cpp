@@ -104,8 +104,10 @@ std::vector<api::StorageVolume> StorageManagerImpl::volumes(const std::string& p
     if (!type.empty()) filter.kind = need_kind(type);
     const auto rows = global_.read_value([&](db::Transaction& tx) { return volumes_repository_.list(tx, filter); });
     std::vector<api::StorageVolume> result;
-    for (const auto& row : rows)
-        result.push_back(api_volume(row));
+    for (const auto kind : {db::VolumeKind::Container, db::VolumeKind::Image, db::VolumeKind::Custom,
+                            db::VolumeKind::VirtualMachine}) // as LXD lists them
+        for (const auto& row : rows)
+            if (row.kind == kind) result.push_back(api_volume(row));
     return result;
 }
 
