@@ -6,35 +6,37 @@ namespace lxdcore {
 /// In LXD's order; a name is here only when what it stands for works. Append where LXD's list has it.
 const std::vector<std::string>& ServerService::api_extensions() {
     static const std::vector<std::string> extensions{
-        "container_host_shutdown_timeout",                // boot.host_shutdown_timeout
-        "container_stop_priority",                        // boot.stop.priority
-        "container_syscall_filtering",                    // security.syscalls.*
-        "container_last_used_at",                         // last_used_at of instances
-        "etag",                                           // ETag and If-Match
-        "patch",                                          // PATCH
-        "https_allowed_credentials",                      // core.https_allowed_credentials
-        "directory_manipulation",                         // files: directories
-        "container_cpu_time",                             // cpu in the state
-        "network",                                        // /1.0/networks
-        "profile_usedby",                                 // used_by of profiles
-        "certificate_update",                             // PUT and PATCH of certificates
-        "container_exec_recording",                       // record-output
-        "container_exec_signal_handling",                 // signals to exec
-        "container_image_properties",                     // image.* keys
-        "id_map",                                         // security.idmap.*
-        "network_firewall_filtering",                     // ipv4.firewall, ipv6.firewall
-        "network_routes",                                 // ipv4.routes, ipv6.routes
-        "storage",                                        // /1.0/storage-pools
-        "file_delete",                                    // DELETE of files
-        "file_append",                                    // X-LXD-write: append
-        "network_dhcp_expiry",                            // ipv4.dhcp.expiry
-        "image_create_aliases",                           // aliases at image creation
-        "entity_description",                             // descriptions
-        "image_force_refresh",                            // POST …/refresh
-        "id_map_base",                                    // security.idmap.base
-        "file_symlinks",                                  // files: links
-        "container_edit_metadata",                        // /metadata, /metadata/templates
-        "resource_limits",                                // sizes in the state and pools' resources
+        "container_host_shutdown_timeout", // boot.host_shutdown_timeout
+        "container_stop_priority",         // boot.stop.priority
+        "container_syscall_filtering",     // security.syscalls.*
+        "container_last_used_at",          // last_used_at of instances
+        "etag",                            // ETag and If-Match
+        "patch",                           // PATCH
+        "https_allowed_credentials",       // core.https_allowed_credentials
+        "directory_manipulation",          // files: directories
+        "container_cpu_time",              // cpu in the state
+        "network",                         // /1.0/networks
+        "profile_usedby",                  // used_by of profiles
+        "certificate_update",              // PUT and PATCH of certificates
+        "container_exec_recording",        // record-output
+        "container_exec_signal_handling",  // signals to exec
+        "container_image_properties",      // image.* keys
+        "id_map",                          // security.idmap.*
+        "network_firewall_filtering",      // ipv4.firewall, ipv6.firewall
+        "network_routes",                  // ipv4.routes, ipv6.routes
+        "storage",                         // /1.0/storage-pools
+        "file_delete",                     // DELETE of files
+        "file_append",                     // X-LXD-write: append
+        "network_dhcp_expiry",             // ipv4.dhcp.expiry
+        "image_create_aliases",
+        "storage_btrfs_mount_options", // aliases at image creation
+        "entity_description",          // descriptions
+        "image_force_refresh",         // POST …/refresh
+        "id_map_base",                 // security.idmap.base
+        "file_symlinks",               // files: links
+        "container_edit_metadata",     // /metadata, /metadata/templates
+        "resource_limits",
+        "storage_volatile_initial_source",                // sizes in the state and pools' resources
         "resources",                                      // /1.0/resources
         "kernel_limits",                                  // limits.kernel.*
         "console",                                        // console and its log
