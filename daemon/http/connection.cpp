@@ -123,8 +123,10 @@ void Connection::check_header(Request& request) const {
     request.path = target.substr(0, question);
     if (request.path.empty() || request.path.front() != '/') bad_request("bad path");
     if (question < target.size()) request.queries = parse_query(target.substr(question + 1));
+    const bool names_files = request.path.ends_with("/files"); // of a guest, which may be any bytes
     for (const auto& [key, value] : request.queries)
-        if (!is_clean_utf8(key) || !is_clean_utf8(value)) bad_request("query is not UTF-8");
+        if (!is_clean_utf8(key) || (!is_clean_utf8(value) && !(names_files && key == "path")))
+            bad_request("query is not UTF-8");
 }
 
 std::int64_t Connection::length() const {
