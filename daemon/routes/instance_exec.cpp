@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include <fmt/format.h>
+
 #include "routes/common.hpp"
 #include "routes/routes.hpp"
 
@@ -15,8 +19,12 @@ Response console(const Request& request, App& app) {
     const auto body = request.json();
     const auto number = [&](const char* key) {
         const auto it = body.find(key);
-        return it != body.end() && it->is_number_integer() ? it->get<int>() : 0;
+        if (it == body.end() || it->is_null()) return 0;
+        if (!it->is_number_integer()) throw Error{ErrorCode::InvalidArgument, fmt::format("{} must be a number", key)};
+        return static_cast<int>(std::clamp<std::int64_t>(it->get<std::int64_t>(), -1, 65536));
     };
+    if (body.contains("type") && !body["type"].is_string() && !body["type"].is_null())
+        throw Error{ErrorCode::InvalidArgument, "type must be a text"};
     const std::string type = body.contains("type") && body["type"].is_string() ? body["type"].get<std::string>() : "";
     const auto ref = instance_ref(request, app);
     app.core.instances.get(ref);

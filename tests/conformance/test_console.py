@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The console: attaching, a second reader, detaching, the end of the container, and its log."""
+import contextlib
+import json
+import time
+
+import pytest
+import websocket
+
+from daemons import wait_until
+
+
+class Console:
+    """An attached console over its websockets."""
+
+    def __init__(self, api, instance, **body):
+        reply = api.post(f"/1.0/instances/{instance}/console", {"type": "console", "width": 80, "height": 24, **body})
+        self.api, self.operation, self.fds = api, reply.operation(), reply.metadata["metadata"]["fds"]
+        self.data = self.control = None
+
+    def connect(self, channel):
+        return self.api.websocket(f"{self.operation}/websocket?secret={self.fds[channel]}")
+
+    def attach(self):
+        self.data, self.control = self.connect("0"), self.connect("control")
+        return self
+
+    def state(self):
+        reply = self.api.get(self.operation)
+        return reply.metadata["status"] if reply.status == 200 else "gone"
+
+    def close(self):
+        for socket in (self.data, self.control):
+            if socket:
+                socket.close()
+
+    def read_until(self, wanted, patience=15):
+        got, end = b"", time.monotonic() + patience
+        while wanted not in got and time.monotonic() < end:
+            self.data.settimeout(1)
+            with contextlib.suppress(websocket.WebSocketTimeoutException):
+                kind, data = self.data.recv_data()
+                got += data
+                if kind == websocket.ABNF.OPCODE_CLOSE:
+                    break
+        return got
+
+
+@pytest.fixture
+def talking(api, running):
+    """A container that says on its console what it is told there."""
+    api.run("POST", f"/1.0/instances/{running}/exec", {
+        "command": ["sh", "-c", "(while read -r line; do echo \"got <$line>\"; done) </dev/console >/dev/console 2>&1 &"],
+        "wait-for-websocket": False, "record-output": False})
+    return running
+
+
+def test_what_is_typed_arrives_and_comes_back(api, talking):
+    console = Console(api, talking).attach()
+    console.data.send_binary(b"hello\n")
+    assert b"<hello>" in console.read_until(b"<hello>")
+    console.control.send(json.dumps({"command": "window-resize", "args": {"width": "101", "height": "37"}}))
+    time.sleep(0.3)
+    console.data.send_binary(b"again\n")
+    assert b"<again>" in console.read_until(b"<again>")  # the size does not reach /dev/console, neither with LXD
+    console.close()
+
+
+@pytest.mark.ours  # LXD's operation stays
+def test_detaching_frees_the_console_for_the_next(api, talking):
+    for _ in range(5):
+        console = Console(api, talking).attach()
+        console.data.send_binary(b"x\n")
+        assert b"<x>" in console.read_until(b"<x>")
+        console.close()
+        wait_until(lambda: console.state() in ("Success", "gone"), what="end of the operation")  # noqa: B023
+
+
+@pytest.mark.ours  # LXD takes the request and writes the error of its helper to the second reader
+def test_a_second_reader_is_refused_and_the_first_stays(api, talking):
+    first = Console(api, talking).attach()
+    reply = api.post(f"/1.0/instances/{talking}/console", {"type": "console"})
+    if reply.status == 202:
+        assert api.wait(reply.operation())["status"] == "Failure"
+    else:
+        assert reply.status >= 400 and reply.error
+    first.data.send_binary(b"still\n")
+    assert b"<still>" in first.read_until(b"<still>")
+    first.close()
+
+
+@pytest.mark.ours
+def test_a_stop_ends_the_attached_console(api, talking):
+    console = Console(api, talking).attach()
+    api.run("PUT", f"/1.0/instances/{talking}/state", {"action": "stop", "force": True})
+    wait_until(lambda: console.state() != "Running", what="end of the operation")
+    console.read_until(b"never", patience=5)
+    with pytest.raises((websocket.WebSocketException, OSError)):
+        for _ in range(20):
+            console.data.send_binary(b"x")
+            console.data.recv_data()
+
+
+def test_requests_that_make_no_sense(api, container):
+    path = f"/1.0/instances/{container}/console"
+    for body, text in (({"type": "vga"}, "VGA console is only supported by virtual machines"), ({"type": "x"}, 'Unknown console type "x"'),
+                       ({"type": "console"}, "Instance is not running")):
+        reply = api.post(path, body)
+        assert (reply.status, reply.error) == (400, text)
+    for body in ({"width": "80"}, {"height": 1.5}, {"type": 5}, []):
+        assert api.post(path, body).status == 400
+    assert api.get("/1.0/instances/nosuch/console").status == 404
+
+
+@pytest.mark.ours  # LXD keeps it for ever
+def test_r28_a_console_that_nobody_attaches_to_expires(api, talking):
+    console = Console(api, talking)
+    wait_until(lambda: console.state() != "Running", timeout=35, what="end of the operation")
+    Console(api, talking).attach().close()
+
+
+@pytest.mark.ours
+def test_r52_odd_control_messages_do_no_harm(api, talking):
+    console = Console(api, talking).attach()
+    for message in ({}, {"command": 5}, {"command": "window-resize"}, {"command": "window-resize", "args": []},
+                    {"command": "window-resize", "args": {"width": "-1", "height": "x"}},
+                    {"command": "window-resize", "args": {"width": "99999999999", "height": 1e300}}, [], "text", None,
+                    {"command": "signal", "signal": -5}, {"command": "nosuch"}):
+        with contextlib.suppress(OSError, websocket.WebSocketException):
+            console.control.send(json.dumps(message))
+    time.sleep(0.3)
+    assert api.get("/1.0").status == 200
+    console.close()
+    again = Console(api, talking)
+    again.close()
+
+
+def test_the_log_is_shown_and_cleared(api, talking):
+    path = f"/1.0/instances/{talking}/console"
+    api.exec(talking, ["sh", "-c", "echo line-for-the-log > /dev/console"])
+    wait_until(lambda: b"line-for-the-log" in api.get(path).body, what="line in the log")
+    assert api.delete(path).status == 200
+    assert b"line-for-the-log" not in api.get(path).body
+    api.exec(talking, ["sh", "-c", "echo another-line > /dev/console"])
+    wait_until(lambda: b"another-line" in api.get(path).body, what="line in the log")
