@@ -16,7 +16,7 @@ namespace lxdcore::daemon {
 
 namespace {
 
-constexpr std::size_t kFilePiece = 128 * 1024;
+constexpr std::size_t kFilePiece = 256 * 1024;
 
 std::string_view text_of(const Response::Part& part) {
     if (const auto* text = std::get_if<std::string>(&part)) return *text;
@@ -78,7 +78,7 @@ Awaitable<void> Connection::write_all(asio::const_buffer first, asio::const_buff
 }
 
 Awaitable<void> Connection::write_file(const FileBody& file, bool chunked) {
-    const auto piece = std::make_unique<char[]>(kFilePiece);
+    const auto piece = std::make_unique_for_overwrite<char[]>(kFilePiece);
     std::int64_t left = file.size;
     while (left != 0) {
         const auto want = left < 0 ? kFilePiece : std::min<std::size_t>(kFilePiece, static_cast<std::size_t>(left));

@@ -2,8 +2,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <array>
-
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/posix/basic_stream_descriptor.hpp>
@@ -23,7 +21,7 @@ namespace lxdcore::daemon {
 
 namespace {
 
-constexpr std::size_t kPiece = 32 * 1024;
+constexpr std::size_t kPiece = 128 * 1024;
 constexpr std::size_t kMaxControlMessage = 64 * 1024;
 
 /// One websocket and one end of a command, while bytes move between them. On the connection's I/O thread.
@@ -80,13 +78,13 @@ using PumpPtr = std::shared_ptr<Pump>;
 
 /// Command → client; an empty TEXT frame tells the end.
 Awaitable<void> send_output(PumpPtr pump) {
-    const auto buffer = std::make_unique<std::array<char, kPiece>>();
+    const auto buffer = std::make_unique_for_overwrite<char[]>(kPiece);
     while (!pump->closing) {
         error_code ec;
-        const auto size =
-            co_await pump->in.async_read_some(asio::buffer(*buffer), asio::redirect_error(use_awaitable, ec));
+        const auto size = co_await pump->in.async_read_some(asio::buffer(buffer.get(), kPiece),
+                                                            asio::redirect_error(use_awaitable, ec));
         if (size == 0 && ec) break; // a pty ends with EIO
-        if (!co_await pump->socket->write_binary(asio::buffer(buffer->data(), size))) break;
+        if (!co_await pump->socket->write_binary(asio::buffer(buffer.get(), size))) break;
     }
     co_await pump->socket->write_text({});
     pump->reader_done = true;
@@ -103,16 +101,16 @@ Awaitable<void> end_input(PumpPtr pump) {
 
 /// Client → command. What the command does not take holds the client back, because nothing more is read.
 Awaitable<void> receive_input(PumpPtr pump) {
-    const auto buffer = std::make_unique<std::array<char, kPiece>>();
+    const auto buffer = std::make_unique_for_overwrite<char[]>(kPiece);
     bool open = pump->channel.writable;
     while (true) {
         std::size_t size = 0;
-        const auto kind = co_await pump->socket->read(asio::buffer(*buffer), size);
+        const auto kind = co_await pump->socket->read(asio::buffer(buffer.get(), kPiece), size);
         if (kind == WebSocket::Kind::Closed) break;
         if (!open) continue; // late input is dropped, as by a closed pipe
         error_code ec;
         if (kind == WebSocket::Kind::Data)
-            co_await asio::async_write(pump->out, asio::buffer(buffer->data(), size),
+            co_await asio::async_write(pump->out, asio::buffer(buffer.get(), size),
                                        asio::redirect_error(use_awaitable, ec));
         if (kind == WebSocket::Kind::EndOfStream || ec) {
             open = false;

@@ -14,10 +14,12 @@ namespace lxdcore::instance {
 namespace {
 
 constexpr std::chrono::seconds kConnectTime{5};
+constexpr int kPipeSize = 256 << 10; ///< a large stream then changes hands less often
 
 std::pair<UniqueFd, UniqueFd> make_pipe() {
     int fds[2];
     if (::pipe2(fds, O_CLOEXEC) != 0) throw_errno("pipe");
+    ::fcntl(fds[0], F_SETPIPE_SZ, kPipeSize); // refused, it stays what it is
     return {UniqueFd{fds[0]}, UniqueFd{fds[1]}};
 }
 

@@ -24,6 +24,8 @@ constexpr std::chrono::seconds kReplyTime{60};
 constexpr std::chrono::hours kPushTime{24}; ///< the client's speed; the helper watches the guest's side
 constexpr std::size_t kMaxReply = 64u << 10, kMaxNames = 65u << 20;
 
+constexpr int kPipeSize = 1 << 20; ///< of a file's content: it changes hands less often
+
 /// Paths of a guest are absolute; what a client leaves out is added.
 std::string absolute(const std::string& path) { return path.starts_with('/') ? path : "/" + path; }
 
@@ -128,6 +130,7 @@ InstanceFile pull_guest_file(const HelperProgram& helper, const FileTarget& targ
     int fds[2];
     if (::pipe2(fds, O_CLOEXEC) != 0) throw_errno("pipe");
     UniqueFd reading{fds[0]}, writing{fds[1]};
+    ::fcntl(fds[0], F_SETPIPE_SZ, kPipeSize); // refused, it stays what it is
     auto request = file_request(target, "get", path);
     request["data"] = !head_only;
     auto running = helper.start("file", request, {{target_fd(target), 5}, {writing.get(), 6}});

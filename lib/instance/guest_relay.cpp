@@ -13,7 +13,7 @@ namespace lxdcore::instance {
 
 namespace {
 
-constexpr std::size_t kBlock = 64u << 10;
+constexpr std::size_t kBlock = 128u << 10;
 constexpr std::uint64_t kRest = 1u << 20; ///< what a pipe can hold; a process left in the background may write for ever
 constexpr int kRounds = 16;               ///< blocks in one go, so that one busy command does not starve the others
 

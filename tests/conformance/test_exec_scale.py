@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Commands in large numbers and with large streams, and what is left when somebody vanishes."""
+import concurrent.futures
+import contextlib
+import hashlib
+import json
+import os
+import pathlib
+import re
+import subprocess
+import time
+
+import pytest
+import websocket
+
+from daemons import run, wait_until
+
+MEGABYTE = 1 << 20
+
+
+def resident(daemon):
+    """MiB"""
+    return int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{daemon.pid}/status").read_text()).group(1)) / 1024
+
+
+def descriptors(daemon):
+    return len(os.listdir(f"/proc/{daemon.pid}/fd"))
+
+
+def threads(daemon):
+    return len(os.listdir(f"/proc/{daemon.pid}/task"))
+
+
+def processes_in(text):
+    """Command lines on the host with `text` in them, clients left out."""
+    return [line for line in run("ps", "-eo", "args", "ww").stdout.splitlines() if text in line and not line.startswith(("lxc ", "ps "))]
+
+
+class Command:
+    """A command over websockets."""
+
+    def __init__(self, api, instance, command, **fields):
+        self.api = api
+        reply = api.post(f"/1.0/instances/{instance}/exec", {"command": command, "wait-for-websocket": True, "interactive": False, **fields})
+        self.operation, self.fds = reply.operation(), reply.metadata["metadata"]["fds"]
+        self.sockets = {}
+
+    def attach(self, *channels):
+        for channel in channels or self.fds:
+            self.sockets[channel] = self.api.websocket(f"{self.operation}/websocket?secret={self.fds[channel]}", timeout=60)
+        return self
+
+    def close(self):
+        for socket in self.sockets.values():
+            socket.close()
+
+    def result(self):
+        return self.api.wait(self.operation)
+
+
+# -- numbers ----------------------------------------------------------------------------------------------------------
+def test_two_hundred_commands_at_once(api, daemon, running):
+    def one(number):
+        operation = api.wait(api.post(f"/1.0/instances/{running}/exec", {
+            "command": ["sh", "-c", f"sleep 0.5; exit {number % 200}"], "wait-for-websocket": False}).operation(), 120)
+        return operation["metadata"]["return"]
+
+    with concurrent.futures.ThreadPoolExecutor(200) as pool:
+        assert list(pool.map(one, range(200))) == [number % 200 for number in range(200)]
+
+
+@pytest.mark.ours
+def test_r58_a_thousand_commands_leave_nothing(api, daemon, running):
+    def some(count):
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            codes = list(pool.map(lambda _: api.exec(running, ["true"])[0] if _ % 10 == 0 else api.run(
+                "POST", f"/1.0/instances/{running}/exec", {"command": ["true"], "wait-for-websocket": False})["metadata"]["return"], range(count)))
+        assert codes == [0] * count
+
+    some(50)
+    wait_until(lambda: not processes_in("lxdcore-helper exec"), what="helpers gone")
+    time.sleep(1)
+    before = descriptors(daemon), threads(daemon)
+    some(1000)
+    wait_until(lambda: not processes_in("lxdcore-helper exec"), what="helpers gone")
+    wait_until(lambda: descriptors(daemon) <= before[0] + 5, what=f"descriptors back to {before[0]}")
+    assert threads(daemon) <= before[1] + 2
+    children = pathlib.Path(f"/proc/{daemon.pid}/task/{daemon.pid}/children").read_text().split()
+    assert not [pid for pid in children if "Z (zombie)" in pathlib.Path(f"/proc/{pid}/status").read_text()]
+
+
+# -- streams ----------------------------------------------------------------------------------------------------------
+@pytest.mark.ours
+def test_r53_streams_of_256_megabytes_need_no_memory(daemon, running):
+    """Through the stock client, both ways at once."""
+    before, most = resident(daemon), 0.0
+    source = subprocess.Popen(["head", "-c", str(256 * MEGABYTE), "/dev/zero"], stdout=subprocess.PIPE)
+    with subprocess.Popen(["lxc", "exec", running, "--", "cat"], env=daemon.env, stdin=source.stdout, stdout=subprocess.PIPE) as client:
+        digest, size = hashlib.sha256(), 0
+        while block := client.stdout.read(MEGABYTE):
+            digest.update(block)
+            size += len(block)
+            most = max(most, resident(daemon))
+    source.wait()
+    assert size == 256 * MEGABYTE
+    assert digest.hexdigest() == hashlib.sha256(bytes(256 * MEGABYTE)).hexdigest()
+    assert most < before + 64
+
+
+@pytest.mark.ours
+def test_r53_a_client_that_does_not_read_costs_no_memory(api, daemon, running):
+    before = resident(daemon)
+    command = Command(api, running, ["sh", "-c", "yes"]).attach()
+    time.sleep(3)
+    assert resident(daemon) < before + 32
+    command.close()
+    assert command.result()["status"] in ("Success", "Failure")
+    wait_until(lambda: api.exec(running, ["pidof", "yes"])[0] != 0, what="end of yes")
+
+
+@pytest.mark.ours
+def test_r53_recorded_output_is_bounded(api, daemon, running):
+    operation = api.run("POST", f"/1.0/instances/{running}/exec", {
+        "command": ["sh", "-c", "head -c 100000000 /dev/zero"], "wait-for-websocket": False, "record-output": True}, timeout=120)
+    assert operation["metadata"]["return"] == 0
+    name = operation["metadata"]["output"]["1"].rsplit("/", 1)[1]
+    assert (daemon.dir / "logs" / running / name).stat().st_size <= 64 * MEGABYTE
+    api.delete(operation["metadata"]["output"]["1"])
+
+
+# -- who vanishes -----------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("interactive", [False, True])
+def test_a_client_that_vanishes_ends_its_command(api, running, interactive):
+    command = Command(api, running, ["sleep", "4242"], interactive=interactive).attach()
+    wait_until(lambda: processes_in("sleep 4242"), what="sleep runs")
+    for socket in command.sockets.values():
+        socket.sock.close()
+    wait_until(lambda: not processes_in("sleep 4242"), what="end of sleep")
+    wait_until(lambda: api.get(command.operation).status == 404 or api.get(command.operation).metadata["status_code"] >= 200, what="end of the operation")
+
+
+def test_signals_reach_the_command(api, running):
+    command = Command(api, running, ["sh", "-c", "trap 'exit 33' USR1; while true; do sleep 0.1; done"]).attach()
+    time.sleep(0.5)
+    command.sockets["control"].send(json.dumps({"command": "signal", "signal": 10}))
+    assert command.result()["metadata"]["return"] == 33
+    command.close()
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("how", ["kill", "restart"])
+def test_a_daemon_that_ends_leaves_no_command_behind(own_daemon, how):
+    api = own_daemon.api
+    api.run("POST", "/1.0/instances", {"name": "c1", "source": {"type": "image", "alias": "bb"}})
+    api.run("PUT", "/1.0/instances/c1/state", {"action": "start"})
+    client = subprocess.Popen(["lxc", "exec", "c1", "--", "sleep", "4343"], env=own_daemon.env, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    api.post("/1.0/instances/c1/exec", {"command": ["sleep", "4344"], "wait-for-websocket": False})
+    wait_until(lambda: len(processes_in("sleep 434")) == 2, what="both sleep")
+    if how == "kill":
+        own_daemon.kill()
+    else:
+        own_daemon.signal(15)
+    wait_until(lambda: client.poll() is not None, what="end of the client")
+    wait_until(lambda: not processes_in("sleep 434"), what="end of the commands")
+    assert not processes_in("lxdcore-helper exec")
+    own_daemon.start()
+    assert own_daemon.api.exec("c1", ["echo", "again"])[:2] == (0, "again\n")
+
+
+# -- channels ---------------------------------------------------------------------------------------------------------
+@pytest.mark.ours
+def test_r28_channels_are_for_one_who_knows_the_secret(api, second_trusted, running):
+    command = Command(api, running, ["cat"])
+    path = f"{command.operation}/websocket?secret="
+    secret = command.fds["0"]
+    for wrong in ("x", secret[:-1], secret + "0", secret[:-1] + ("0" if secret[-1] != "0" else "1"), secret.upper(), "0" * 64):
+        if wrong == secret:
+            continue
+        with pytest.raises(websocket.WebSocketBadStatusException):
+            api.websocket(path + wrong)
+    with pytest.raises(websocket.WebSocketBadStatusException) as error:
+        second_trusted.websocket(path + secret)
+    assert error.value.status_code == 403
+    command.attach()
+    for channel in command.fds:
+        with pytest.raises(websocket.WebSocketBadStatusException):
+            api.websocket(path + command.fds[channel])
+    command.sockets["0"].send("")
+    assert command.result()["metadata"]["return"] == 0
+    with pytest.raises(websocket.WebSocketBadStatusException):
+        api.websocket(path + secret)
+    command.close()
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("attached", [(), ("0",), ("1", "2"), ("0", "control")])
+def test_r28_a_command_that_is_not_attached_to_expires(api, running, attached):
+    command = Command(api, running, ["sleep", "4545"]).attach(*attached) if attached else Command(api, running, ["sleep", "4545"])
+    operation = api.wait(command.operation, 35)
+    assert (operation["status"], operation["err"]) == ("Failure", "Timed out waiting for websockets to connect")
+    assert not processes_in("sleep 4545")
+    command.close()
+
+
+FRAMES = {
+    "unmasked": b"\x82\x05hello", "reserved-bits": b"\xf2\x80\0\0\0\0", "reserved-opcode": b"\x83\x80\0\0\0\0",
+    "long-control": b"\x89\xfe\x01\x00" + bytes(4 + 256), "cut-control": b"\x09\x80\0\0\0\0", "continuation-first": b"\x80\x80\0\0\0\0",
+    "huge-length": b"\x82\xff\xff\xff\xff\xff\xff\xff\xff\xff\0\0\0\0", "bad-utf8": b"\x81\x82\0\0\0\0\xff\xfe", "bad-close": b"\x88\x81\0\0\0\0x",
+    "garbage": os.urandom(4096)}
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("channel", ["0", "1", "control"])
+@pytest.mark.parametrize("frame", FRAMES.values(), ids=FRAMES)
+def test_r52_bad_frames_end_their_command_only(api, daemon, running, channel, frame):
+    command = Command(api, running, ["cat"]).attach()
+    with contextlib.suppress(OSError):
+        command.sockets[channel].sock.sendall(frame)
+    time.sleep(0.05)
+    command.close()
+    wait_until(lambda: api.get(command.operation).status == 404 or api.get(command.operation).metadata["status_code"] >= 200, what="end of the operation")
+    assert api.exec(running, ["true"])[0] == 0
+
+
+@pytest.mark.ours
+def test_r52_odd_control_messages_do_no_harm(api, running):
+    command = Command(api, running, ["cat"], interactive=True).attach()
+    for message in ('{"command":5}', '{"command":"window-resize"}', '{"command":"window-resize","args":[]}', '{"command":"signal"}',
+                    '{"command":"signal","signal":"x"}', '{"command":"signal","signal":-1}', '{"command":"signal","signal":99999999999}',
+                    '{"command":"window-resize","args":{"width":"99999999999999999999","height":1e300}}', '{"command":"window-resize","args":{"width":{},"height":[]}}'):
+        command.sockets["control"].send(message)
+    time.sleep(0.3)
+    assert api.get(command.operation).metadata["status"] == "Running"
+    command.sockets["control"].send("no json" * 20000)
+    time.sleep(0.3)
+    command.close()
+    assert api.exec(running, ["true"])[0] == 0
