@@ -18,6 +18,10 @@ OWED = [
     ("Debian image import and first instance", "LXD", "<=", 1 / 2),
     ("Debian image import", "LXD", "<=", 2),
     ("lxd-benchmark launch", "LXD", "<=", 1 / 3),
+    ("exec, stdin of", "LXD", "<=", 1 / 2),
+    ("exec, stdout of", "LXD", "<=", 1 / 2),
+    ("file push of", "LXD", "<=", 1 / 2),
+    ("file pull of", "LXD", "<=", 1 / 2),
 ]
 
 
