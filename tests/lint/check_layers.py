@@ -31,7 +31,8 @@ THIRD_PARTY = {
     "pplx": ["lib/client/"],
     "boost": ["daemon/http/", "daemon/devlxd/", "daemon/routes/", "daemon/admin/", "lib/client/", "tests/"],
     "yaml-cpp": ["lib/util/yaml", "lib/api/yaml"],
-    "openssl": ["lib/util/tls", "lib/util/hash", "lib/util/secure_text", "lib/util/x509", "daemon/", "tests/"],
+    "openssl": ["lib/util/tls", "lib/util/hash", "lib/util/secure_text", "lib/util/x509", "lib/client/dialer", "lib/client/tls_files",
+                "daemon/", "tests/"],
     "SQLiteCpp": ["lib/db/sqlite/"],
     "sqlite3.h": ["lib/db/sqlite/"],
     "spdlog": ["lib/util/log", "daemon/"],
@@ -73,6 +74,8 @@ OPENERS = {
     "daemon/admin/init_auto.cpp": "/sys/class/net",
     "daemon/admin/lifecycle.cpp": "whether the state directory is in use",
     "daemon/run.cpp": "where its own program file is",
+    "lib/client/local_files.cpp": "files that the user of a client names",
+    "lib/client/tls_files.cpp": "certificates and the socket that the user of a client names",
     "lib/util/dir_remove.cpp": "the library of confined paths itself",
     "lib/util/helper_program.cpp": "the installed program, named by the administrator",
 }

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <lxdcore/event.hpp>
+
+#include "client/rest.hpp"
+
+namespace lxdcore::client {
+
+/// Events of the server, each subscription on a websocket of its own. Thread-safe.
+class RemoteEvents final : public EventService {
+public:
+    explicit RemoteEvents(std::shared_ptr<Rest> rest) : rest_{std::move(rest)} {}
+    /// @p receive is called on the client's thread; when the server goes away, once more with an event without json.
+    std::unique_ptr<EventSubscription> subscribe(Filter filter, std::function<void(const Event&)> receive) override;
+    void lifecycle(const std::string&, const std::string&, const std::string&, const nlohmann::json&) override {
+        not_from_afar();
+    }
+    void operation(const std::string&, const std::string&, const nlohmann::json&) override { not_from_afar(); }
+    void logging(const std::string&, const std::string&, const api::StringMap&) override { not_from_afar(); }
+    bool wanted(const std::string&) const override { return false; }
+
+private:
+    std::shared_ptr<Rest> rest_;
+};
+
+} // namespace lxdcore::client
