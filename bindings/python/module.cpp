@@ -4,10 +4,13 @@
 #include "bindings.hpp"
 
 PYBIND11_MODULE(_lxdcore, m) {
-    m.doc() = "System containers in process; see the package lxdcore.";
+    m.doc() = "The services of liblxdcore as they are; the package lxdcore is what programs use.";
     lxdcore::python::init_errors(m);
     lxdcore::python::init_operation(m);
+    lxdcore::python::init_events(m);
+    lxdcore::python::init_images(m);
     lxdcore::python::init_services(m);
+    lxdcore::python::init_server(m);
     lxdcore::python::init_instances(m);
-    lxdcore::python::init_core(m);
+    lxdcore::python::init_backends(m);
 }

@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
 
 #include <pybind11/stl.h>
 
 #include <lxdcore/service/instance_service.hpp>
 
 #include "bindings.hpp"
-#include "convert.hpp"
+#include "handle.hpp"
 
 namespace py = pybind11;
 
@@ -19,122 +15,169 @@ namespace lxdcore::python {
 
 namespace {
 
-/// A file in memory that collects one stream of a command.
-class Capture {
-public:
-    explicit Capture(const char* name) : fd_{::memfd_create(name, MFD_CLOEXEC)} {
-        if (fd_ < 0) throw_errno("memfd_create");
-    }
-    ~Capture() { ::close(fd_); }
-    Capture(const Capture&) = delete;
-    Capture& operator=(const Capture&) = delete;
-    int fd() const noexcept { return fd_; }
+using H = Handle<InstanceService>;
+using Op = Handle<Operation>;
 
-    void fill(const std::string& data) const {
-        for (std::size_t at = 0; at < data.size();) {
-            const auto wrote = ::pwrite(fd_, data.data() + at, data.size() - at, static_cast<off_t>(at));
-            if (wrote < 0 && errno != EINTR) throw_errno("write");
-            at += static_cast<std::size_t>(std::max<ssize_t>(wrote, 0));
-        }
-    }
-    py::bytes content() const {
-        std::string out(static_cast<std::size_t>(::lseek(fd_, 0, SEEK_END)), '\0');
-        std::size_t have = 0;
-        while (have < out.size()) {
-            const auto got = ::pread(fd_, out.data() + have, out.size() - have, static_cast<off_t>(have));
-            if (got < 0 && errno == EINTR) continue;
-            if (got <= 0) break;
-            have += static_cast<std::size_t>(got);
-        }
-        out.resize(have);
-        return out;
-    }
-
-private:
-    int fd_;
-};
-
-InstanceRef ref(const std::string& name) { return {"default", name}; }
-
-OperationPtr change(InstanceService& service, const std::string& name, const char* action, int timeout, bool force) {
+Op change_state(const H& h, const std::string& project, const std::string& name, const std::string& action, int timeout,
+                bool force, bool stateful) {
     api::InstanceStatePut put;
     put.action = action;
     put.timeout = timeout;
     put.force = force;
-    const py::gil_scoped_release release;
-    return service.change_state(ref(name), put);
+    put.stateful = stateful;
+    return Op{h.call([&](auto& s) { return s.change_state({project, name}, put); })};
 }
 
-py::tuple exec(InstanceService& service, const std::string& name, const std::vector<std::string>& command,
-               const py::bytes& input, const api::StringMap& environment, const std::string& cwd, std::uint32_t user,
-               std::uint32_t group) {
-    api::InstanceExecPost post;
-    post.command = command;
-    post.environment = environment;
-    post.cwd = cwd;
-    post.user = user;
-    post.group = group;
-    const Capture in{"stdin"}, out{"stdout"}, err{"stderr"};
-    in.fill(input);
-    OperationPtr operation;
-    {
-        const py::gil_scoped_release release;
-        operation = service.exec(ref(name), post, {in.fd(), out.fd(), err.fd()});
-    }
-    const auto metadata = py::cast(operation).attr("result")();
-    return py::make_tuple(metadata["return"], out.content(), err.content());
+Op exec(const H& h, const std::string& project, const std::string& name, const py::dict& request, int in, int out,
+        int err) {
+    const auto post = from_python<api::InstanceExecPost>(request);
+    return Op{h.call([&](auto& s) { return s.exec({project, name}, post, {in, out, err}); })};
+}
+
+py::dict describe(const InstanceFile& file) {
+    py::dict result;
+    result["type"] = file.type;
+    result["uid"] = file.uid;
+    result["gid"] = file.gid;
+    result["mode"] = file.mode;
+    result["size"] = file.size;
+    result["modified"] = file.modified.str();
+    result["entries"] = file.entries;
+    result["target"] = file.target;
+    result["fd"] = file.fd ? ::dup(*file.fd) : -1;
+    return result;
+}
+
+void push_file(const H& h, const std::string& project, const std::string& name, const std::string& path,
+               const std::string& type, std::optional<std::int64_t> uid, std::optional<std::int64_t> gid,
+               std::optional<std::uint32_t> mode, bool append, const std::string& target, int fd) {
+    InstanceFilePush push;
+    push.path = path;
+    push.type = type;
+    push.uid = uid;
+    push.gid = gid;
+    push.mode = mode;
+    push.append = append;
+    push.symlink_target = target;
+    push.content_fd = fd;
+    h.call([&](auto& s) { s.push_file({project, name}, push); });
+}
+
+void def_reading(py::class_<H>& type) {
+    type.def(
+            "list",
+            [](const H& h, const std::string& project) { return h.fetch([&](auto& s) { return s.list(project); }); },
+            py::arg("project"), "All instances of a project.")
+        .def(
+            "names",
+            [](const H& h, const std::string& project) { return h.call([&](auto& s) { return s.names(project); }); },
+            py::arg("project"), "Their names.")
+        .def(
+            "get",
+            [](const H& h, const std::string& project, const std::string& name) {
+                return h.fetch([&](auto& s) { return s.get({project, name}); });
+            },
+            py::arg("project"), py::arg("name"), "Stored configuration and last known state. Raises NotFoundError.")
+        .def(
+            "state",
+            [](const H& h, const std::string& project, const std::string& name) {
+                return h.fetch([&](auto& s) { return s.state({project, name}); });
+            },
+            py::arg("project"), py::arg("name"), "What a running instance uses.");
+}
+
+void def_changing(py::class_<H>& type) {
+    type.def(
+            "create",
+            [](const H& h, const std::string& project, const py::dict& request) {
+                const auto post = from_python<api::InstancesPost>(request);
+                return Op{h.call([&](auto& s) { return s.create(project, post); })};
+            },
+            py::arg("project"), py::arg("request"), "The body of POST /1.0/instances.")
+        .def(
+            "update",
+            [](const H& h, const std::string& project, const std::string& name, const py::dict& instance,
+               const std::string& etag) {
+                const auto put = from_python<api::InstancePut>(instance);
+                return Op{h.call([&](auto& s) { return s.update({project, name}, put, etag); })};
+            },
+            py::arg("project"), py::arg("name"), py::arg("instance"), py::arg("etag") = "",
+            "Replaces what can be edited.")
+        .def(
+            "patch",
+            [](const H& h, const std::string& project, const std::string& name, const py::dict& changes,
+               const std::string& etag) {
+                const auto patch = from_python<api::InstancePatch>(changes);
+                h.call([&](auto& s) { s.patch({project, name}, patch, etag); });
+            },
+            py::arg("project"), py::arg("name"), py::arg("changes"), py::arg("etag") = "", "Changes what is named.")
+        .def(
+            "rename",
+            [](const H& h, const std::string& project, const std::string& name, const std::string& new_name) {
+                api::InstancePost post;
+                post.name = new_name;
+                return Op{h.call([&](auto& s) { return s.rename({project, name}, post); })};
+            },
+            py::arg("project"), py::arg("name"), py::arg("new_name"), "Gives another name.")
+        .def(
+            "delete",
+            [](const H& h, const std::string& project, const std::string& name) {
+                return Op{h.call([&](auto& s) { return s.remove({project, name}); })};
+            },
+            py::arg("project"), py::arg("name"), "Removes a stopped instance.")
+        .def("change_state", &change_state, py::arg("project"), py::arg("name"), py::arg("action"),
+             py::arg("timeout") = 30, py::arg("force") = false, py::arg("stateful") = false,
+             "start, stop, restart, freeze or unfreeze.");
+}
+
+void def_inside(py::class_<H>& type) {
+    type.def("exec", &exec, py::arg("project"), py::arg("name"), py::arg("request"), py::arg("stdin") = -1,
+             py::arg("stdout") = -1, py::arg("stderr") = -1,
+             "Runs a command on file descriptors of the caller, -1 is /dev/null. The operation ends with the command; "
+             "its metadata has 'return'.")
+        .def(
+            "pull_file",
+            [](const H& h, const std::string& project, const std::string& name, const std::string& path, bool head) {
+                return describe(h.call([&](auto& s) { return s.pull_file({project, name}, path, head); }));
+            },
+            py::arg("project"), py::arg("name"), py::arg("path"), py::arg("head_only") = false,
+            "type, uid, gid, mode, size, modified, entries, target and fd, which is the caller's to close.")
+        .def("push_file", &push_file, py::arg("project"), py::arg("name"), py::arg("path"), py::arg("type"),
+             py::arg("uid"), py::arg("gid"), py::arg("mode"), py::arg("append"), py::arg("target"), py::arg("fd"),
+             "Makes a file (from fd), directory or symlink.")
+        .def(
+            "delete_file",
+            [](const H& h, const std::string& project, const std::string& name, const std::string& path) {
+                h.call([&](auto& s) { s.remove_file({project, name}, path); });
+            },
+            py::arg("project"), py::arg("name"), py::arg("path"), "Removes a file or an empty directory.")
+        .def(
+            "console_log",
+            [](const H& h, const std::string& project, const std::string& name) {
+                return py::bytes(h.call([&](auto& s) { return s.console_log({project, name}); }));
+            },
+            py::arg("project"), py::arg("name"), "What the console has shown.")
+        .def(
+            "logs",
+            [](const H& h, const std::string& project, const std::string& name) {
+                return h.call([&](auto& s) { return s.logs({project, name}); });
+            },
+            py::arg("project"), py::arg("name"), "Names of log files.")
+        .def(
+            "open_log",
+            [](const H& h, const std::string& project, const std::string& name, const std::string& log) {
+                return h.call([&](auto& s) { return s.open_log({project, name}, log); });
+            },
+            py::arg("project"), py::arg("name"), py::arg("log"), "A descriptor, the caller's to close.");
 }
 
 } // namespace
 
 void init_instances(py::module_& m) {
-    py::class_<InstanceService, std::shared_ptr<InstanceService>>(m, "InstanceService",
-                                                                  "Life cycle of instances; usable from any thread.")
-        .def("list",
-             [](InstanceService& s) {
-                 const auto json = [&] {
-                     const py::gil_scoped_release release;
-                     return nlohmann::json(s.list("default"));
-                 }();
-                 return to_python(json);
-             })
-        .def(
-            "get", [](InstanceService& s, const std::string& name) { return api_to_python(s.get(ref(name))); },
-            py::arg("name"), "Stored configuration and last known state. Raises NotFoundError.")
-        .def(
-            "state",
-            [](InstanceService& s, const std::string& name) {
-                api::InstanceState state;
-                {
-                    const py::gil_scoped_release release;
-                    state = s.state(ref(name));
-                }
-                return api_to_python(state);
-            },
-            py::arg("name"))
-        .def(
-            "create",
-            [](InstanceService& s, const py::dict& request) {
-                const auto post = from_python<api::InstancesPost>(request);
-                const py::gil_scoped_release release;
-                return s.create("default", post);
-            },
-            py::arg("request"), "The body of POST /1.0/instances as a dict. Returns an Operation.")
-        .def(
-            "start", [](InstanceService& s, const std::string& name) { return change(s, name, "start", 0, false); },
-            py::arg("name"))
-        .def(
-            "stop",
-            [](InstanceService& s, const std::string& name, int timeout, bool force) {
-                return change(s, name, "stop", timeout, force);
-            },
-            py::arg("name"), py::kw_only(), py::arg("timeout") = 30, py::arg("force") = false)
-        .def(
-            "delete", [](InstanceService& s, const std::string& name) { return s.remove(ref(name)); }, py::arg("name"),
-            py::call_guard<py::gil_scoped_release>())
-        .def("exec", &exec, py::arg("name"), py::arg("command"), py::kw_only(), py::arg("input") = py::bytes(),
-             py::arg("environment") = api::StringMap{}, py::arg("cwd") = "", py::arg("user") = 0u,
-             py::arg("group") = 0u, "Runs a command to its end; returns (exit code, stdout, stderr).");
+    py::class_<H> type{m, "InstanceService", "Life cycle of instances; usable from any thread."};
+    def_reading(type);
+    def_changing(type);
+    def_inside(type);
 }
 
 } // namespace lxdcore::python

@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <filesystem>
-
 #include <pybind11/stl.h>
-#include <pybind11/stl/filesystem.h>
 
-#include <lxdcore/service/image_service.hpp>
 #include <lxdcore/service/network_service.hpp>
 #include <lxdcore/service/profile_service.hpp>
 #include <lxdcore/service/storage_service.hpp>
+#include <lxdcore/service/warning_service.hpp>
 
 #include "bindings.hpp"
-#include "convert.hpp"
+#include "handle.hpp"
 
 namespace py = pybind11;
 
@@ -18,100 +15,159 @@ namespace lxdcore::python {
 
 namespace {
 
-constexpr const char* kProject = "default";
-
-/// Runs a blocking call without the GIL and converts what it gives with it.
-template <typename F>
-py::object released(F&& call) {
-    const nlohmann::json json = [&] {
-        const py::gil_scoped_release release;
-        return nlohmann::json(call());
-    }();
-    return to_python(json);
-}
-
-OperationPtr import_file(ImageService& images, const std::filesystem::path& metadata,
-                         const std::optional<std::filesystem::path>& rootfs, const std::vector<std::string>& aliases,
-                         const api::StringMap& properties) {
-    ImageUpload upload;
-    upload.filename = metadata.filename();
-    upload.properties = properties;
-    for (const auto& name : aliases)
-        upload.aliases.push_back({name, ""});
-    const py::gil_scoped_release release;
-    return images.import_files(upload, std::filesystem::absolute(metadata),
-                               rootfs ? std::filesystem::absolute(*rootfs).string() : "");
-}
-
-void init_images(py::module_& m) {
-    py::class_<ImageService, std::shared_ptr<ImageService>>(m, "ImageService", "Images; usable from any thread.")
-        .def("list", [](ImageService& s) { return released([&] { return s.list(kProject, false); }); })
+/// What profiles and networks have in common: named objects of a project.
+template <typename Service, typename Post, typename Put, typename Patch>
+py::class_<Handle<Service>> def_objects(py::module_& m, const char* name, const char* doc) {
+    using H = Handle<Service>;
+    py::class_<H> type{m, name, doc};
+    type.def(
+            "list",
+            [](const H& h, const std::string& project) { return h.fetch([&](auto& s) { return s.list(project); }); },
+            py::arg("project"), "All objects of a project.")
+        .def(
+            "names",
+            [](const H& h, const std::string& project) { return h.call([&](auto& s) { return s.names(project); }); },
+            py::arg("project"), "Their names.")
         .def(
             "get",
-            [](ImageService& s, const std::string& fingerprint) {
-                return released([&] { return s.get(kProject, fingerprint, false); });
+            [](const H& h, const std::string& project, const std::string& name) {
+                return h.fetch([&](auto& s) { return s.get(project, name); });
             },
-            py::arg("fingerprint"))
-        .def("import_file", &import_file, py::arg("metadata"), py::arg("rootfs") = py::none(), py::kw_only(),
-             py::arg("aliases") = std::vector<std::string>{}, py::arg("properties") = api::StringMap{},
-             "Imports a unified tarball, or metadata and rootfs. Returns an Operation with the fingerprint.")
+            py::arg("project"), py::arg("name"), "One. Raises NotFoundError.")
         .def(
-            "delete", [](ImageService& s, const std::string& fingerprint) { return s.remove(kProject, fingerprint); },
-            py::arg("fingerprint"), py::call_guard<py::gil_scoped_release>());
+            "create",
+            [](const H& h, const std::string& project, const py::dict& object) {
+                const auto post = from_python<Post>(object);
+                h.call([&](auto& s) { s.create(project, post); });
+            },
+            py::arg("project"), py::arg("object"), "Makes one.")
+        .def(
+            "update",
+            [](const H& h, const std::string& project, const std::string& name, const py::dict& object,
+               const std::string& etag) {
+                const auto put = from_python<Put>(object);
+                h.call([&](auto& s) { s.update(project, name, put, etag); });
+            },
+            py::arg("project"), py::arg("name"), py::arg("object"), py::arg("etag") = "",
+            "Replaces what can be edited.")
+        .def(
+            "patch",
+            [](const H& h, const std::string& project, const std::string& name, const py::dict& changes,
+               const std::string& etag) {
+                const auto patch = from_python<Patch>(changes);
+                h.call([&](auto& s) { s.patch(project, name, patch, etag); });
+            },
+            py::arg("project"), py::arg("name"), py::arg("changes"), py::arg("etag") = "", "Changes what is named.")
+        .def(
+            "rename",
+            [](const H& h, const std::string& project, const std::string& name, const std::string& new_name) {
+                h.call([&](auto& s) { s.rename(project, name, new_name); });
+            },
+            py::arg("project"), py::arg("name"), py::arg("new_name"), "Gives another name.")
+        .def(
+            "delete",
+            [](const H& h, const std::string& project, const std::string& name) {
+                h.call([&](auto& s) { s.remove(project, name); });
+            },
+            py::arg("project"), py::arg("name"), "Removes one.");
+    return type;
+}
+
+void init_networks(py::module_& m) {
+    using H = Handle<NetworkService>;
+    auto type = def_objects<NetworkService, api::NetworksPost, api::NetworkPut, api::NetworkPatch>(
+        m, "NetworkService", "Networks; usable from any thread.");
+    type.def(
+            "leases",
+            [](const H& h, const std::string& project, const std::string& name) {
+                return h.fetch([&](auto& s) { return s.leases(project, name); });
+            },
+            py::arg("project"), py::arg("name"), "Addresses that were given out.")
+        .def(
+            "state",
+            [](const H& h, const std::string& project, const std::string& name) {
+                return h.fetch([&](auto& s) { return s.state(project, name); });
+            },
+            py::arg("project"), py::arg("name"), "Addresses and counters.");
+}
+
+void init_storage(py::module_& m) {
+    using H = Handle<StorageService>;
+    py::class_<H>(m, "StorageService", "Storage pools and volumes; usable from any thread.")
+        .def(
+            "list", [](const H& h) { return h.fetch([](auto& s) { return s.list(); }); }, "All pools.")
+        .def(
+            "names", [](const H& h) { return h.call([](auto& s) { return s.names(); }); }, "Their names.")
+        .def(
+            "get", [](const H& h, const std::string& name) { return h.fetch([&](auto& s) { return s.get(name); }); },
+            py::arg("name"), "One pool. Raises NotFoundError.")
+        .def(
+            "create",
+            [](const H& h, const py::dict& pool) {
+                const auto post = from_python<api::StoragePoolsPost>(pool);
+                h.call([&](auto& s) { s.create(post); });
+            },
+            py::arg("pool"), "Makes a pool.")
+        .def(
+            "update",
+            [](const H& h, const std::string& name, const py::dict& pool, const std::string& etag) {
+                const auto put = from_python<api::StoragePoolPut>(pool);
+                h.call([&](auto& s) { s.update(name, put, etag); });
+            },
+            py::arg("name"), py::arg("pool"), py::arg("etag") = "", "Replaces config and description.")
+        .def(
+            "patch",
+            [](const H& h, const std::string& name, const py::dict& changes, const std::string& etag) {
+                const auto patch = from_python<api::StoragePoolPatch>(changes);
+                h.call([&](auto& s) { s.patch(name, patch, etag); });
+            },
+            py::arg("name"), py::arg("changes"), py::arg("etag") = "", "Changes what is named.")
+        .def(
+            "delete", [](const H& h, const std::string& name) { h.call([&](auto& s) { s.remove(name); }); },
+            py::arg("name"), "Removes an unused pool.")
+        .def(
+            "resources",
+            [](const H& h, const std::string& name) { return h.fetch([&](auto& s) { return s.resources(name); }); },
+            py::arg("name"), "Space and inodes.")
+        .def(
+            "volumes",
+            [](const H& h, const std::string& pool, const std::string& project, const std::string& type) {
+                return h.fetch([&](auto& s) { return s.volumes(pool, project, type); });
+            },
+            py::arg("pool"), py::arg("project"), py::arg("type") = "", "Volumes of a project, of one type or all.")
+        .def(
+            "volume",
+            [](const H& h, const std::string& pool, const std::string& project, const std::string& type,
+               const std::string& name) {
+                return h.fetch([&](auto& s) { return s.volume(pool, project, type, name); });
+            },
+            py::arg("pool"), py::arg("project"), py::arg("type"), py::arg("name"), "One volume.");
+}
+
+void init_warnings(py::module_& m) {
+    using H = Handle<WarningService>;
+    py::class_<H>(m, "WarningService", "What the administrator should know; usable from any thread.")
+        .def(
+            "list",
+            [](const H& h, const std::string& project) { return h.fetch([&](auto& s) { return s.list(project); }); },
+            py::arg("project") = "", "Warnings of a project, or all.")
+        .def(
+            "acknowledge",
+            [](const H& h, const std::string& uuid) { h.call([&](auto& s) { s.set_status(uuid, "acknowledged"); }); },
+            py::arg("uuid"), "Marks one as read.")
+        .def(
+            "delete", [](const H& h, const std::string& uuid) { h.call([&](auto& s) { s.remove(uuid); }); },
+            py::arg("uuid"), "Removes one.");
 }
 
 } // namespace
 
 void init_services(py::module_& m) {
-    init_images(m);
-    py::class_<ProfileService, std::shared_ptr<ProfileService>>(m, "ProfileService",
-                                                                "Profiles; usable from any thread.")
-        .def("list", [](ProfileService& s) { return released([&] { return s.list(kProject); }); })
-        .def(
-            "get",
-            [](ProfileService& s, const std::string& name) { return released([&] { return s.get(kProject, name); }); },
-            py::arg("name"))
-        .def(
-            "update",
-            [](ProfileService& s, const std::string& name, const py::dict& profile) {
-                const auto put = from_python<api::ProfilePut>(profile);
-                const py::gil_scoped_release release;
-                s.update(kProject, name, put, "");
-            },
-            py::arg("name"), py::arg("profile"), "Replaces config, devices and description.");
-    py::class_<NetworkService, std::shared_ptr<NetworkService>>(m, "NetworkService",
-                                                                "Networks; usable from any thread.")
-        .def("list", [](NetworkService& s) { return released([&] { return s.list(kProject); }); })
-        .def(
-            "get",
-            [](NetworkService& s, const std::string& name) { return released([&] { return s.get(kProject, name); }); },
-            py::arg("name"))
-        .def(
-            "create",
-            [](NetworkService& s, const py::dict& network) {
-                const auto post = from_python<api::NetworksPost>(network);
-                const py::gil_scoped_release release;
-                s.create(kProject, post);
-            },
-            py::arg("network"))
-        .def(
-            "delete", [](NetworkService& s, const std::string& name) { s.remove(kProject, name); }, py::arg("name"),
-            py::call_guard<py::gil_scoped_release>());
-    py::class_<StorageService, std::shared_ptr<StorageService>>(m, "StorageService",
-                                                                "Storage pools; usable from any thread.")
-        .def("list", [](StorageService& s) { return released([&] { return s.list(); }); })
-        .def(
-            "get", [](StorageService& s, const std::string& name) { return released([&] { return s.get(name); }); },
-            py::arg("name"))
-        .def(
-            "create",
-            [](StorageService& s, const py::dict& pool) {
-                const auto post = from_python<api::StoragePoolsPost>(pool);
-                const py::gil_scoped_release release;
-                s.create(post);
-            },
-            py::arg("pool"))
-        .def("delete", &StorageService::remove, py::arg("name"), py::call_guard<py::gil_scoped_release>());
+    def_objects<ProfileService, api::ProfilesPost, api::ProfilePut, api::ProfilePatch>(
+        m, "ProfileService", "Profiles; usable from any thread.");
+    init_networks(m);
+    init_storage(m);
+    init_warnings(m);
 }
 
 } // namespace lxdcore::python

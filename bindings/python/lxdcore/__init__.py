@@ -1,10 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""System containers in process.
+"""System containers: in this process (Core), or of a daemon (Client). Both have the same objects.
 
-    with lxdcore.Core("/var/lib/mycontainers") as core:
+    import lxdcore
+
+    with lxdcore.Core("/var/lib/mycontainers") as core:         # or lxdcore.Client()
         core.images.import_file("busybox.tar.gz", aliases=["bb"]).result()
-        ...
-"""
+        c1 = core.instances.create("c1", image="bb", ephemeral=True, start=True)
+        print(c1.exec(["hostname"], check=True).stdout.decode())
+        c1.stop(force=True)
 
-from ._lxdcore import *  # noqa: F401,F403
-from ._lxdcore import Core, Operation  # noqa: F401
+What takes long returns an Operation, unless its description says that it waits: `operation.result()` waits and raises
+its failure, `await operation` does so in asyncio. Failures are subclasses of Error. Objects may be used from any thread.
+"""
+from ._connection import Client, Connection, Core
+from ._entities import (Alias, Certificate, Image, Images, Lease, Network, Networks, Operations, Profile, Profiles, Project,
+                        Projects, Server, StoragePool, StoragePools, Volume, Volumes, Warning)
+from ._exec import PIPE, ExecError, ExecResult, Process
+from ._files import FileInfo, Files
+from ._instances import Instance, Instances
+from ._lxdcore import (AlreadyExistsError, BadStateError, CancelledError, Error, ForbiddenError, InvalidArgumentError,
+                       NoSpaceError, NotFoundError, StaleEtagError, TooLargeError, UnauthorizedError, UnavailableError,
+                       UnsupportedError)
+from ._operation import Event, Events, Operation
+
+__all__ = [
+    "Alias", "AlreadyExistsError", "BadStateError", "CancelledError", "Certificate", "Client", "Connection", "Core",
+    "Error", "Event", "Events", "ExecError", "ExecResult", "FileInfo", "Files", "ForbiddenError", "Image", "Images", "Instance",
+    "Instances", "InvalidArgumentError", "Lease", "Network", "Networks", "NoSpaceError", "NotFoundError", "Operation",
+    "Operations", "PIPE", "Process", "Profile", "Profiles", "Project", "Projects", "Server", "StaleEtagError",
+    "StoragePool", "StoragePools", "TooLargeError", "UnauthorizedError", "UnavailableError", "UnsupportedError",
+    "Volume", "Volumes", "Warning",
+]

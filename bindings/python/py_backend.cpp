@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <filesystem>
+
+#include <pybind11/stl.h>
+#include <pybind11/stl/filesystem.h>
+
+#include <lxdcore/client.hpp>
+#include <lxdcore/core.hpp>
+
+#include "bindings.hpp"
+#include "handle.hpp"
+
+namespace py = pybind11;
+
+namespace lxdcore::python {
+
+namespace {
+
+/// A Core or a Client that `with` can let go of. Its services share it: it ends with the last of them, so that none can
+/// dangle.
+template <typename T>
+class Backend {
+public:
+    explicit Backend(std::unique_ptr<T> held) : held_{hold(std::move(held))} {}
+    const std::shared_ptr<T>& get() const {
+        if (!held_) throw Error{ErrorCode::BadState, "It is closed"};
+        return held_;
+    }
+    template <typename Service>
+    Handle<Service> service(Service& (T::*accessor)() noexcept) const {
+        const auto& held = get();
+        return Handle<Service>{std::shared_ptr<Service>{held, &((*held).*accessor)()}};
+    }
+    void close() { held_.reset(); }
+    bool closed() const noexcept { return !held_; }
+
+private:
+    std::shared_ptr<T> held_;
+};
+
+template <typename T>
+py::class_<Backend<T>> def_backend(py::module_& m, const char* name, const char* doc) {
+    using B = Backend<T>;
+    py::class_<B> type{m, name, doc};
+    type.def_property_readonly("instances", [](const B& b) { return b.service(&T::instances); })
+        .def_property_readonly("images", [](const B& b) { return b.service(&T::images); })
+        .def_property_readonly("profiles", [](const B& b) { return b.service(&T::profiles); })
+        .def_property_readonly("networks", [](const B& b) { return b.service(&T::networks); })
+        .def_property_readonly("storage", [](const B& b) { return b.service(&T::storage); })
+        .def_property_readonly("server", [](const B& b) { return b.service(&T::server); })
+        .def_property_readonly("warnings", [](const B& b) { return b.service(&T::warnings); })
+        .def_property_readonly("operations", [](const B& b) { return b.service(&T::operations); })
+        .def_property_readonly("events", [](const B& b) { return b.service(&T::events); })
+        .def("close", &B::close, "Lets go of it once no service of it is used any more.")
+        .def_property_readonly("closed", &B::closed);
+    return type;
+}
+
+Backend<Core> open_core(const std::filesystem::path& state_dir, const std::filesystem::path& helper, bool autostart) {
+    CoreOptions options;
+    options.state_dir = std::filesystem::absolute(state_dir);
+    options.helper = helper;
+    options.autostart = autostart;
+    const py::gil_scoped_release release;
+    return Backend<Core>{std::make_unique<Core>(std::move(options))};
+}
+
+struct Seconds {
+    static std::chrono::milliseconds of(double seconds) {
+        return std::chrono::milliseconds{static_cast<std::int64_t>(seconds * 1000)};
+    }
+};
+
+Backend<Client> open_client(const std::string& url, const std::filesystem::path& certificate,
+                            const std::filesystem::path& key, const std::filesystem::path& server_certificate,
+                            const std::string& server_fingerprint, double connect_timeout, double timeout) {
+    ClientOptions options;
+    options.url = url;
+    options.certificate = certificate;
+    options.key = key;
+    options.server_certificate = server_certificate;
+    options.server_fingerprint = server_fingerprint;
+    options.connect_timeout = Seconds::of(connect_timeout);
+    options.timeout = Seconds::of(timeout);
+    return Backend<Client>{std::make_unique<Client>(std::move(options))};
+}
+
+} // namespace
+
+void init_backends(py::module_& m) {
+    const std::filesystem::path none;
+    def_backend<Core>(m, "Core", "A container manager on one state directory, in this process.")
+        .def(py::init(&open_core), py::arg("state_dir"), py::arg("helper") = none, py::arg("autostart") = false);
+    def_backend<Client>(m, "Client", "A daemon elsewhere.")
+        .def(py::init(&open_client), py::arg("url") = "", py::arg("certificate") = none, py::arg("key") = none,
+             py::arg("server_certificate") = none, py::arg("server_fingerprint") = "",
+             py::arg("connect_timeout") = 10.0, py::arg("timeout") = 0.0)
+        .def(
+            "request",
+            [](const Backend<Client>& b, const std::string& method, const std::string& path, const py::object& body) {
+                const auto client = b.get();
+                const auto json = to_json(body);
+                const auto reply = [&] {
+                    const py::gil_scoped_release release;
+                    return client->request(method, path, json);
+                }();
+                return to_python(reply);
+            },
+            py::arg("method"), py::arg("path"), py::arg("body") = py::none(), "The metadata of the answer.")
+        .def(
+            "request_operation",
+            [](const Backend<Client>& b, const std::string& method, const std::string& path, const py::object& body) {
+                const auto client = b.get();
+                const auto json = to_json(body);
+                const py::gil_scoped_release release;
+                return Handle<Operation>{client->request_operation(method, path, json)};
+            },
+            py::arg("method"), py::arg("path"), py::arg("body") = py::none(), "For what answers with an operation.")
+        .def(
+            "trust",
+            [](const Backend<Client>& b, const std::string& password) {
+                const auto client = b.get();
+                const py::gil_scoped_release release;
+                client->trust(password);
+            },
+            py::arg("password"), "Asks the server to trust our certificate.");
+}
+
+} // namespace lxdcore::python

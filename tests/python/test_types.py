@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The package's types and descriptions are complete."""
+import ast
+import inspect
+import pathlib
+import shutil
+import subprocess
+
+import pytest
+
+import lxdcore
+from lxdcore import _lxdcore
+
+from conftest import ROOT
+
+PACKAGE = ROOT / "bindings" / "python" / "lxdcore"
+
+
+def test_mypy_finds_nothing():
+    if not shutil.which("mypy"):
+        pytest.skip("needs mypy")
+    result = subprocess.run(["mypy", "--strict", "--no-error-summary", "--cache-dir=/dev/null", str(PACKAGE)],
+                            capture_output=True, text=True, cwd=PACKAGE.parent)
+    assert result.stdout == "" and result.returncode == 0, result.stdout + result.stderr
+
+
+def members(tree):
+    return {node.name: node for node in tree.body if isinstance(node, (ast.ClassDef, ast.FunctionDef))}
+
+
+def test_the_stubs_are_those_of_the_module():
+    stubs = members(ast.parse((PACKAGE / "_lxdcore.pyi").read_text()))
+    backend = set(members(stubs.pop("_Backend")))
+    for name, value in vars(_lxdcore).items():
+        if name.startswith("__"):
+            continue
+        assert name in stubs, name
+        if issubclass(value, Exception):
+            continue
+        told = set(members(stubs[name])) | (backend if name in ("Core", "Client") else set())
+        there = {member for member in vars(value) if not member.startswith("_")}
+        assert told - {"__init__"} == there, name
+    assert set(stubs) == {name for name in vars(_lxdcore) if not name.startswith("__")}
+
+
+def test_everything_public_is_described():
+    for name in lxdcore.__all__:
+        value = getattr(lxdcore, name)
+        if not inspect.isclass(value) or issubclass(value, Exception):
+            continue
+        assert value.__doc__, name
+        for member, what in vars(value).items():
+            if not member.startswith("_") and (callable(what) or isinstance(what, property)):
+                assert what.__doc__, f"{name}.{member}"
+
+
+def test_times_are_read_with_their_zone():
+    from lxdcore._operation import parse_time
+
+    assert parse_time("0001-01-01T00:00:00Z") is None and parse_time("") is None
+    assert parse_time("2026-01-02T03:04:05.123456789Z").microsecond == 123456
+    assert parse_time("2026-01-02T03:04:05Z").utcoffset().total_seconds() == 0
+    assert parse_time("2026-01-02T03:04:05.5+01:00").utcoffset().total_seconds() == 3600
+    assert parse_time("2026-01-02T03:04:05-02:30").utcoffset().total_seconds() == -9000
+
+
+def test_the_package_says_that_it_has_types():
+    assert (pathlib.Path(lxdcore.__file__).parent / "py.typed").exists()
