@@ -30,14 +30,25 @@ std::shared_ptr<T> hold(std::unique_ptr<T> object) {
             }};
 }
 
+/// Remembers which process made something.
+class SameProcess {
+public:
+    void require_same() const {
+        if (::getpid() != process_)
+            throw Error{ErrorCode::BadState, "Made before fork(): a child process opens its own Core or Client"};
+    }
+
+private:
+    pid_t process_ = ::getpid();
+};
+
 /// A service together with what it belongs to; only for the process that made it.
 template <typename Service>
 class Handle {
 public:
-    explicit Handle(std::shared_ptr<Service> service) : service_{std::move(service)}, process_{::getpid()} {}
+    explicit Handle(std::shared_ptr<Service> service) : service_{std::move(service)} {}
     Service& get() const {
-        if (::getpid() != process_)
-            throw Error{ErrorCode::BadState, "Made before fork(): a child process opens its own Core or Client"};
+        process_.require_same();
         return *service_;
     }
     /// Calls without the GIL. What comes back must be no Python object.
@@ -60,7 +71,7 @@ public:
 
 private:
     std::shared_ptr<Service> service_;
-    pid_t process_;
+    SameProcess process_;
 };
 
 } // namespace lxdcore::python

@@ -23,6 +23,7 @@ class Backend {
 public:
     explicit Backend(std::unique_ptr<T> held) : held_{hold(std::move(held))} {}
     const std::shared_ptr<T>& get() const {
+        process_.require_same();
         if (!held_) throw Error{ErrorCode::BadState, "It is closed"};
         return held_;
     }
@@ -35,6 +36,7 @@ public:
     bool closed() const noexcept { return !held_; }
 
 private:
+    SameProcess process_;
     std::shared_ptr<T> held_;
 };
 
