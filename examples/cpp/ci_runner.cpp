@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+// A small CI runner: a command in ten throw-away containers at a time, each from a fresh copy of an image, without any
+// daemon. $JOB is the number of the job. Shows a progress bar on a terminal, then the output of each job, and fails if
+// one of them does.
+//   ci_runner STATE_DIR IMAGE.tar.gz [-j CONTAINERS] [-n JOBS] COMMAND…
+#include <lxdcore/core.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <mutex>
+#include <string>
+#include <sys/mman.h>
+#include <thread>
+#include <unistd.h>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+using namespace lxdcore;
+
+namespace {
+
+struct Job {
+    int number = 0;
+    int code = -1;
+    std::string output;
+    std::chrono::milliseconds time{0};
+};
+
+nlohmann::json finish(const OperationPtr& operation) {
+    operation->wait();
+    if (operation->status() != api::Status::Success) throw Error{ErrorCode::Internal, operation->error()};
+    return operation->to_json()["metadata"];
+}
+
+/// What a command writes, in memory.
+class Capture {
+public:
+    Capture() : fd_{::memfd_create("output", MFD_CLOEXEC)} {}
+    ~Capture() { ::close(fd_); }
+    Capture(const Capture&) = delete;
+    Capture& operator=(const Capture&) = delete;
+    int fd() const { return fd_; }
+    std::string text() const {
+        std::string text(static_cast<std::size_t>(::lseek(fd_, 0, SEEK_END)), '\0');
+        const auto size = ::pread(fd_, text.data(), text.size(), 0);
+        text.resize(size < 0 ? 0 : static_cast<std::size_t>(size));
+        return text;
+    }
+
+private:
+    int fd_;
+};
+
+/// "[#####.....] 5/10", on a terminal only.
+class Bar {
+public:
+    explicit Bar(std::size_t total) : total_{total}, terminal_{::isatty(STDERR_FILENO) == 1} { draw(); }
+    ~Bar() {
+        if (terminal_) std::fputs("\r\033[K", stderr);
+    }
+    void step() {
+        const std::lock_guard lock{mutex_};
+        ++done_;
+        draw();
+    }
+
+private:
+    void draw() const {
+        if (!terminal_) return;
+        constexpr std::size_t kWidth = 40;
+        const auto full = done_ * kWidth / total_;
+        std::fprintf(stderr, "\r[%s%s] %zu/%zu", std::string(full, '#').c_str(),
+                     std::string(kWidth - full, '.').c_str(), done_, total_);
+        std::fflush(stderr);
+    }
+    std::mutex mutex_;
+    std::size_t done_ = 0;
+    const std::size_t total_;
+    const bool terminal_;
+};
+
+class Runner {
+public:
+    Runner(Core& core, std::string image, std::vector<std::string> command)
+        : core_{core}, image_{std::move(image)}, command_{std::move(command)} {}
+
+    /// In a container of its own, which is removed whatever happens.
+    void run(Job& job) const {
+        const auto began = std::chrono::steady_clock::now();
+        const InstanceRef ref{"default", "ci-" + std::to_string(::getpid()) + "-" + std::to_string(job.number)};
+        try {
+            api::InstancesPost request;
+            request.name = ref.name;
+            request.source.type = "image";
+            request.source.fingerprint = image_;
+            request.ephemeral = true;
+            finish(core_.instances().create("default", request));
+            change(ref, "start");
+            job.code = exec(ref, job);
+            change(ref, "stop");
+        } catch (const Error& error) {
+            job.output += error.what();
+            discard(ref);
+        }
+        job.time = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - began);
+    }
+
+private:
+    void change(const InstanceRef& ref, const char* action) const {
+        api::InstanceStatePut state;
+        state.action = action;
+        state.force = true;
+        finish(core_.instances().change_state(ref, state));
+    }
+    int exec(const InstanceRef& ref, Job& job) const {
+        const Capture output;
+        api::InstanceExecPost exec;
+        exec.command = command_;
+        exec.environment = {{"JOB", std::to_string(job.number)}};
+        const auto result =
+            finish(core_.instances().exec(ref, exec, {.in = -1, .out = output.fd(), .err = output.fd()}));
+        job.output = output.text();
+        return result.value("return", 1);
+    }
+    void discard(const InstanceRef& ref) const {
+        try {
+            if (core_.instances().get(ref).status_code != api::Status::Stopped) return change(ref, "stop");
+            finish(core_.instances().remove(ref));
+        } catch (const Error&) { // it was never made, or is gone already
+        }
+    }
+    Core& core_;
+    const std::string image_;
+    const std::vector<std::string> command_;
+};
+
+void prepare(Core& core) {
+    if (core.storage().names().empty()) {
+        api::StoragePoolsPost pool;
+        pool.name = "default";
+        pool.driver = "dir";
+        core.storage().create(pool);
+    }
+    api::ProfilePatch profile;
+    profile.devices = {{"root", {{"type", "disk"}, {"path", "/"}, {"pool", "default"}}}};
+    core.profiles().patch("default", "default", profile, "");
+}
+
+std::string import(Core& core, const std::string& file) {
+    const auto known = core.images().fingerprints("default", false);
+    if (!known.empty()) return known.front();
+    return finish(core.images().import_files({}, file, ""))["fingerprint"].get<std::string>();
+}
+
+void run_all(const Runner& runner, std::vector<Job>& jobs, std::size_t at_once) {
+    Bar bar{jobs.size()};
+    std::atomic<std::size_t> next = 0;
+    std::vector<std::jthread> threads;
+    for (std::size_t i = 0; i < std::min(at_once, jobs.size()); ++i)
+        threads.emplace_back([&] {
+            for (auto at = next++; at < jobs.size(); at = next++) {
+                runner.run(jobs[at]);
+                bar.step();
+            }
+        });
+    threads.clear(); // waits for them while the bar is there
+}
+
+int report(const std::vector<Job>& jobs) {
+    int failed = 0;
+    for (const auto& job : jobs) {
+        std::printf("--- job %d: exit code %d, %lld ms\n%s", job.number, job.code,
+                    static_cast<long long>(job.time.count()), job.output.c_str());
+        failed += job.code != 0 ? 1 : 0;
+    }
+    std::printf("%zu jobs, %d failed\n", jobs.size(), failed);
+    return failed == 0 ? 0 : 1;
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    std::size_t at_once = 10, count = 10;
+    int at = 3;
+    for (; at + 1 < argc && (std::string{argv[at]} == "-j" || std::string{argv[at]} == "-n"); at += 2)
+        (argv[at][1] == 'j' ? at_once : count) = std::strtoul(argv[at + 1], nullptr, 10);
+    if (at >= argc || at_once == 0 || count == 0) {
+        std::fprintf(stderr, "usage: %s STATE_DIR IMAGE [-j CONTAINERS] [-n JOBS] COMMAND...\n", argv[0]);
+        return 2;
+    }
+    try {
+        CoreOptions options;
+        options.state_dir = argv[1];
+        if (const char* helper = std::getenv("LXDCORE_HELPER")) options.helper = helper;
+        Core core{options};
+        prepare(core);
+        const Runner runner{core, import(core, argv[2]), {argv + at, argv + argc}};
+        std::vector<Job> jobs(count);
+        for (std::size_t i = 0; i < count; ++i)
+            jobs[i].number = static_cast<int>(i + 1);
+        run_all(runner, jobs, at_once);
+        return report(jobs);
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "%s: %s\n", argv[0], error.what());
+        return 1;
+    }
+}
