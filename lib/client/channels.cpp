@@ -9,6 +9,8 @@
 
 #include <csignal>
 
+#include <boost/asio/write.hpp>
+
 #include "util/unique_fd.hpp"
 
 namespace lxdcore::client {
@@ -98,6 +100,27 @@ UniqueFd duplicate(int fd) {
     return copy;
 }
 
+Awaitable<void> open_upgraded(Http& http, HttpRequest request, std::string& early, std::optional<Stream>& into) {
+    into.emplace(co_await http.upgrade(std::move(request), early));
+}
+
+Awaitable<std::size_t> read_some(Stream& stream, std::string& into) {
+    error_code ec;
+    const auto size = co_await stream.async_read_some(asio::buffer(into), asio::redirect_error(use_awaitable, ec));
+    co_return ec ? 0 : size;
+}
+
+Awaitable<bool> write_whole(Stream& stream, std::string_view data) {
+    error_code ec;
+    co_await asio::async_write(stream, asio::buffer(data), asio::redirect_error(use_awaitable, ec));
+    co_return !ec;
+}
+
+Awaitable<void> close_stream(Stream& stream) {
+    stream.close();
+    co_return;
+}
+
 /// The streams of one command.
 struct Attached {
     std::shared_ptr<WebSocket> in, out, err, control;
@@ -141,6 +164,48 @@ Channel data_channel(std::shared_ptr<WebSocket> socket) {
         pair->socket->abort();
     };
     return channel;
+}
+
+std::shared_ptr<const int> upgraded_socket(std::shared_ptr<Http> http, const std::string& target,
+                                           const std::string& protocol) {
+    struct Session {
+        ~Session() {
+            if (!stream) return;
+            asio::post(http->thread().io(),
+                       [stream = std::make_shared<Stream>(std::move(*stream))] { stream->close(); });
+        }
+        std::shared_ptr<Http> http;
+        std::optional<Stream> stream;
+        UniqueFd ours;
+        StopEvent stop;
+    };
+    std::string early;
+    HttpRequest request{"GET", target, {{"Connection", "Upgrade"}, {"Upgrade", protocol}}};
+    auto session = std::make_shared<Session>();
+    session->http = std::move(http);
+    session->http->thread().run(open_upgraded(*session->http, std::move(request), early, session->stream));
+    int ends[2];
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) throw_errno("socketpair");
+    session->ours.reset(ends[1]);
+    const std::shared_ptr<const int> user{new int{ends[0]}, [](const int* fd) {
+                                              ::close(*fd);
+                                              delete fd;
+                                          }};
+    write_all(session->ours.get(), early, session->stop);
+    run_apart([session] {
+        std::string piece(64 * 1024, '\0');
+        while (const auto size = session->http->thread().run(read_some(*session->stream, piece)))
+            if (!write_all(session->ours.get(), {piece.data(), size}, session->stop)) break;
+        ::shutdown(session->ours.get(), SHUT_RDWR);
+    });
+    run_apart([session] {
+        char piece[64 * 1024];
+        for (ssize_t size = 0; (size = ::read(session->ours.get(), piece, sizeof piece)) > 0;)
+            if (!session->http->thread().run(write_whole(*session->stream, {piece, static_cast<std::size_t>(size)})))
+                break;
+        session->http->thread().run(close_stream(*session->stream));
+    });
+    return user;
 }
 
 void attach_streams(const std::shared_ptr<Rest>& rest, const std::shared_ptr<RemoteOperation>& operation,

@@ -122,6 +122,28 @@ Awaitable<HttpReply> Http::exchange(HttpRequest request, std::chrono::millisecon
     co_return reply;
 }
 
+Awaitable<Stream> Http::upgrade(HttpRequest request, std::string& early) {
+    const auto head = head_of(request, false);
+    Stream stream = co_await connect();
+    error_code ec;
+    co_await asio::async_write(stream, asio::buffer(head), asio::redirect_error(use_awaitable, ec));
+    if (ec) gone(ec);
+    beast::flat_buffer buffer;
+    http::response_parser<http::string_body> parser;
+    parser.body_limit(kMostText);
+    parser.header_limit(kMostHeader);
+    co_await http::async_read_header(stream, buffer, parser, asio::redirect_error(use_awaitable, ec));
+    if (ec) gone(ec);
+    const auto status = parser.get().result_int();
+    if (status != 101) {
+        co_await http::async_read(stream, buffer, parser, asio::redirect_error(use_awaitable, ec));
+        throw_if_error(status, parser.get().body());
+        throw Error{ErrorCode::Unavailable, "The server answered otherwise than it was asked to"};
+    }
+    early.assign(static_cast<const char*>(buffer.data().data()), buffer.size());
+    co_return stream;
+}
+
 class Http::DownloadImpl final : public HttpDownload {
 public:
     DownloadImpl(Http& http, HttpRequest request) : http_{http} { http_.thread_.run(begin(std::move(request))); }

@@ -29,6 +29,9 @@ public:
     Awaitable<HttpReply> exchange(HttpRequest request, std::chrono::milliseconds limit);
     std::unique_ptr<HttpDownload> download(HttpRequest request);
     std::unique_ptr<HttpUpload> upload(HttpRequest request); ///< chunked
+    /// A connection of its own that speaks something else once the server has agreed (status 101). @p early: what
+    /// of that has come already.
+    Awaitable<Stream> upgrade(HttpRequest request, std::string& early);
     /// A connection of its own.
     Awaitable<Stream> connect() { return dialer_.connect(thread_.io().get_executor()); }
     const std::string& host() const noexcept { return dialer_.host(); }

@@ -113,6 +113,10 @@ void RemoteInstances::remove_log(const InstanceRef& ref, const std::string& name
     rest_->call("DELETE", log_at(ref, name));
 }
 
+std::shared_ptr<const int> RemoteInstances::sftp(const InstanceRef& ref) {
+    return upgraded_socket(rest_->http(), at(ref, "sftp").str(), "sftp");
+}
+
 api::ImageMetadata RemoteInstances::metadata(const InstanceRef& ref) const {
     return rest_->get_as<api::ImageMetadata>(at(ref, "metadata"));
 }

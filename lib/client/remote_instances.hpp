@@ -41,6 +41,8 @@ public:
     void push_file(const InstanceRef& ref, const InstanceFilePush& push) override;
     void remove_file(const InstanceRef& ref, const std::string& path) override;
 
+    std::shared_ptr<const int> sftp(const InstanceRef& ref) override;
+
     void start_wanted() override { not_from_afar(); }
     bool settled() const override { not_from_afar(); }
     void stop_all(std::chrono::seconds) override { not_from_afar(); }
