@@ -288,6 +288,33 @@ TEST_CASE("a loop pool grows while it is mounted, and an interrupted growth is f
     CHECK(fs::file_size(pool.disk()) == 512u << 20);
 }
 
+TEST_CASE("a loop file is not begun where there is no space for it, and growth stops before the disk is full") {
+    TempDir temp;
+    LoopMount disk{temp / "small", 400u << 20, {"mkfs.ext4", "-q"}};
+    const auto state = Dir::open_or_make((disk / "lxd").string());
+    Logger log;
+    api::StringMap config{{"size", "1GiB"}};
+    const auto driver = [&] {
+        return BtrfsDriver{PoolContext{.name = "p", .config = config, .state_dir = state, .log = log}};
+    };
+    try {
+        driver().prepare_config(config);
+        FAIL("there is no such space");
+    } catch (const Error& error) {
+        CHECK(error.code() == ErrorCode::NoSpace);
+    }
+    CHECK(fs::is_empty(disk / "lxd/disks"));
+    config = {{"size", "200MiB"}};
+    driver().prepare_config(config);
+    driver().create_pool(config);
+    auto wanted = config;
+    wanted["size"] = "2GiB";
+    CHECK_THROWS_AS(driver().update_pool(wanted), Error);
+    CHECK(fs::file_size(disk / "lxd/disks/p.img") == 200u << 20);
+    driver().delete_pool();
+    CHECK(loops_of(disk / "lxd/disks/p.img") == 0);
+}
+
 TEST_CASE("mount options are taken at once, and bad ones change nothing") {
     Pool pool;
     const auto line = [&] {

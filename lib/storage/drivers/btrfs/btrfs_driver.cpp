@@ -59,8 +59,8 @@ void BtrfsDriver::exchange(const Staged& staged) {
 void BtrfsDriver::set_quota(const VolumeId& volume, std::int64_t bytes) {
     const auto dir = open(volume);
     if (!btrfs::is_subvolume(dir)) return;
-    btrfs::enable_quotas(root());
     const auto quota = btrfs::quota_of(dir);
+    if (!quota) btrfs::enable_quotas(root());
     if (!quota || quota->limit != bytes) btrfs::set_limit(dir, bytes);
 }
 

@@ -8,7 +8,6 @@
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <lxdcore/error.hpp>
@@ -16,6 +15,7 @@
 #include "storage/drivers/btrfs/btrfs_driver.hpp"
 #include "storage/drivers/btrfs/subvolume.hpp"
 #include "storage/loop_device.hpp"
+#include "storage/loop_size.hpp"
 #include "util/fault_point.hpp"
 #include "util/process.hpp"
 #include "util/text.hpp"
@@ -24,7 +24,6 @@ namespace lxdcore::storage {
 
 namespace {
 
-constexpr std::int64_t kGiB = std::int64_t{1} << 30;
 constexpr const char* kByUuid = "/dev/disk/by-uuid";
 
 /// A stat that follows links: sources are named by the administrator, who may well name a link in /dev.
@@ -42,23 +41,6 @@ bool kernel_has_btrfs() {
     } catch (const Error&) { // not even that program
     }
     return known();
-}
-
-/// Bytes that can be promised to a file in @p dir: some stay for the daemon (R54).
-std::int64_t free_space(const Dir& dir) {
-    struct statvfs fs {};
-    if (::fstatvfs(dir.fd(), &fs) != 0) throw_errno(dir.path());
-    const auto total = static_cast<std::int64_t>(fs.f_blocks * fs.f_frsize);
-    const auto available = static_cast<std::int64_t>(fs.f_bavail * fs.f_frsize);
-    return std::max<std::int64_t>(0, available - std::min(kGiB, total / 20));
-}
-
-/// As LXD: a fifth of the disk, 5 to 30 GiB; but not more than there is.
-std::int64_t default_gib(const Dir& dir) {
-    struct statvfs fs {};
-    if (::fstatvfs(dir.fd(), &fs) != 0) throw_errno(dir.path());
-    const auto fifth = static_cast<std::int64_t>(fs.f_blocks * fs.f_frsize) / kGiB / 5;
-    return std::min(std::clamp<std::int64_t>(fifth, 5, 30), free_space(dir) / kGiB);
 }
 
 std::string device_of(const std::string& source) {
@@ -113,13 +95,10 @@ void BtrfsDriver::prepare_loop(api::StringMap& config) const {
         throw Error{ErrorCode::Internal,
                     fmt::format("Failed to create the sparse file: {} exists already", loop_path())};
     auto& size = config["size"];
-    if (size.empty()) size = fmt::format("{}GiB", default_gib(disks));
+    if (size.empty()) size = default_loop_size(disks);
     const auto bytes = text::parse_bytes(size);
-    const auto free = free_space(disks);
-    if (bytes <= 0 || bytes > free)
-        throw Error{ErrorCode::NoSpace, fmt::format("Failed to create the sparse file: {} of {} bytes need more than "
-                                                    "the {} bytes that are free",
-                                                    loop_path(), bytes, free)};
+    if (bytes <= 0) throw Error{ErrorCode::NoSpace, "Failed to create the sparse file: no space is free"};
+    check_loop_space(disks, bytes);
 }
 
 void BtrfsDriver::prepare_directory(const std::string& source) const {
@@ -284,10 +263,7 @@ void BtrfsDriver::update_pool(const api::StringMap& config) {
     if (::fstat(file.get(), &status) != 0) throw_errno(loop_path());
     if (bytes <= status.st_size) return; // as LXD: recorded, and nothing else; a filesystem never shrinks here
     const auto more = bytes - status.st_blocks * 512;
-    if (const auto free = free_space(state_dir_.dir("disks")); more > free)
-        throw Error{ErrorCode::NoSpace,
-                    fmt::format("Failed to grow the sparse file: {} of {} bytes needs {} more, {} are free",
-                                loop_path(), bytes, more, free)};
+    check_loop_space(state_dir_.dir("disks"), more);
     if (::ftruncate(file.get(), bytes) != 0) throw_errno("Failed to grow the sparse file: truncate " + loop_path());
     fault_point("pool-grow:loop-file");
     finish_growth(root());
