@@ -57,8 +57,7 @@ def talking(api, running):
 
 def test_what_is_typed_arrives_and_comes_back(api, talking):
     console = Console(api, talking).attach()
-    console.data.send_binary(b"hello\n")
-    assert b"<hello>" in console.read_until(b"<hello>")
+    wait_until(lambda: (console.data.send_binary(b"hello\n"), b"<hello>" in console.read_until(b"<hello>", patience=2))[1], what="echo")
     console.control.send(json.dumps({"command": "window-resize", "args": {"width": "101", "height": "37"}}))
     time.sleep(0.3)
     console.data.send_binary(b"again\n")
