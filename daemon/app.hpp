@@ -24,6 +24,7 @@
 #include "server_info.hpp"
 
 namespace lxdcore {
+class BackupService;
 class InstanceMetadataService;
 class MetricsService;
 class WarningService;
@@ -42,6 +43,7 @@ struct Services {
     OperationService& operations;
     EventService& events;
     InstanceMetadataService& instance_metadata;
+    BackupService& backups;
     MetricsService& metrics;
     WarningService& warnings;
     GuestApi& guests;

@@ -153,6 +153,7 @@ Services services_of(Core& core) {
             core.operations(),
             core.events(),
             core.instance_metadata(),
+            core.backups(),
             core.metrics(),
             core.warnings(),
             core.guest_api(),

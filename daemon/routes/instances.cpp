@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <lxdcore/api/codec.hpp>
 #include <lxdcore/api/json_text.hpp>
+#include <lxdcore/service/backup_service.hpp>
 
+#include "http/exchange.hpp"
+#include "http/spool.hpp"
 #include "routes/common.hpp"
 #include "routes/filter.hpp"
 #include "routes/routes.hpp"
@@ -86,11 +89,29 @@ Response list(const Request& request, App& app) {
     return Response::sync(reply);
 }
 
-Response post(const Request& request, App& app) {
-    auto body = decode<api::InstancesPost>(request);
-    const auto type = type_of(instance_base(request));
-    if (body.type.empty()) body.type = type;
-    return Response::operation(app.core.instances.create(request.project(), body));
+/// A backup's archive, or JSON.
+Awaitable<Response> post(Exchange& exchange) {
+    Request& request = exchange.request;
+    App& app = exchange.app;
+    if (request.header("Content-Type").starts_with("application/octet-stream")) {
+        const auto archive = co_await spool_body(exchange, app.state_dir / "backups");
+        auto import = [&] {
+            return Response::operation(
+                app.core.backups.import_backup({.project = request.project(),
+                                                .name = std::string{request.header("X-LXD-name")},
+                                                .pool = std::string{request.header("X-LXD-pool")},
+                                                .archive = archive}));
+        };
+        co_return co_await exchange.blocking(import);
+    }
+    request.body = co_await exchange.body.read_all(exchange.limits.json_bytes);
+    auto create = [&] {
+        auto body = decode<api::InstancesPost>(request);
+        const auto type = type_of(instance_base(request));
+        if (body.type.empty()) body.type = type;
+        return Response::operation(app.core.instances.create(request.project(), body));
+    };
+    co_return co_await exchange.blocking(create);
 }
 
 Response get(const Request& request, App& app) {
@@ -137,7 +158,6 @@ void add_instance_routes(Router& router) {
     add_instance_route(router, Method::Post, "/{name}", kProject, rename);
     add_instance_route(router, Method::Delete, "/{name}", kProject, remove);
     add_instance_route(router, Method::Get, "/{name}/snapshots", kProject, none_of);
-    add_instance_route(router, Method::Get, "/{name}/backups", kProject, none_of);
 }
 
 } // namespace lxdcore::daemon

@@ -15,6 +15,7 @@ void add_instance_exec_routes(Router& router);
 void add_instance_file_routes(Router& router);
 void add_instance_sftp_routes(Router& router);
 void add_instance_log_routes(Router& router);
+void add_instance_backup_routes(Router& router);
 void add_instance_metadata_routes(Router& router);
 void add_image_routes(Router& router);
 void add_image_upload_routes(Router& router);

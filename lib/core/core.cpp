@@ -143,6 +143,7 @@ Core::~Core() = default;
 const std::filesystem::path& Core::state_dir() const noexcept { return impl_->state_path; }
 InstanceService& Core::instances() noexcept { return *impl_->instances; }
 InstanceMetadataService& Core::instance_metadata() noexcept { return *impl_->instances; }
+BackupService& Core::backups() noexcept { return *impl_->instances; }
 MetricsService& Core::metrics() noexcept { return *impl_->instances; }
 GuestApi& Core::guest_api() noexcept { return *impl_->instances; }
 ImageService& Core::images() noexcept { return *impl_->images; }

@@ -21,6 +21,7 @@ namespace lxdcore::helper {
 namespace {
 
 constexpr std::int64_t kMaxMetadata = 1 << 20;
+constexpr const char* kBackupIndex = "backup/index.yaml";
 
 /// POSIX ACLs in the kernel's form: version 2, then entries of tag, permissions and id.
 class AclText {
@@ -78,8 +79,9 @@ namespace {
 /// One pass over one archive.
 class Pass {
 public:
-    Pass(const Libarchive& api, archive* handle, int target, bool image, ReadUpTo upto, const UnpackLimits& limits)
-        : api_{api}, handle_{handle}, image_{image}, upto_{upto}, limits_{limits} {
+    Pass(const Libarchive& api, archive* handle, int target, const ArchiveContent& content, ReadUpTo upto,
+         const UnpackLimits& limits)
+        : api_{api}, handle_{handle}, image_{content.image}, content_{content}, upto_{upto}, limits_{limits} {
         if (target >= 0) writer_.emplace(target);
     }
 
@@ -100,6 +102,7 @@ public:
 private:
     bool known() const {
         if (upto_ == ReadUpTo::End) return false;
+        if (content_.index) return summary_.has_metadata;
         return image_ ? summary_.has_metadata && summary_.has_rootfs : summary_.entries > 0;
     }
 
@@ -111,12 +114,15 @@ private:
     void one(archive_entry* entry) {
         const char* name = api_.archive_entry_pathname(entry);
         if (!name) throw Error{ErrorCode::InvalidArgument, "Image entry has no readable name"};
-        const auto path = TreeWriter::normalise(name);
+        auto path = TreeWriter::normalise(name);
+        if (content_.index) return path == kBackupIndex ? index(entry) : skip();
+        if (!below_prefix(path)) return skip();
         if (image_ && !is_image_part(path)) return skip();
         summary_.has_rootfs |= path == "rootfs" || path.starts_with("rootfs/");
         if (const char* link = api_.archive_entry_hardlink(entry)) {
-            const auto existing = TreeWriter::normalise(link);
-            if (image_ && (!is_image_part(existing) || path == "metadata.yaml"))
+            auto existing = TreeWriter::normalise(link);
+            const bool below = below_prefix(existing);
+            if (image_ && (!below || !is_image_part(existing) || path == "metadata.yaml"))
                 throw Error{ErrorCode::InvalidArgument, "Image entry " + path + " links to what is not in the image"};
             if (writer_) writer_->hardlink(path, existing);
             return;
@@ -135,6 +141,24 @@ private:
             writer_->symlink(path, target ? target : "", attributes);
         }
         // Device nodes are left out: an unprivileged instance could not use them.
+    }
+
+    /// Takes the prefix away.
+    bool below_prefix(std::string& path) const {
+        if (content_.prefix.empty()) return true;
+        if (!path.starts_with(content_.prefix)) return false;
+        path.erase(0, content_.prefix.size());
+        return true;
+    }
+
+    void index(archive_entry* entry) {
+        if (api_.archive_entry_hardlink(entry) || api_.archive_entry_filetype(entry) != AE_IFREG)
+            throw Error{ErrorCode::InvalidArgument, "The index of the backup is no regular file"};
+        if (summary_.has_metadata) throw Error{ErrorCode::InvalidArgument, "The backup has two indexes"};
+        if (api_.archive_entry_size(entry) > kMaxMetadata)
+            throw Error{ErrorCode::InvalidArgument, "The index of the backup is larger than 1 MiB"};
+        content(-1, kBackupIndex, &summary_.metadata);
+        summary_.has_metadata = true;
     }
 
     /// R2: names that the daemon opens later are what they seem.
@@ -223,6 +247,7 @@ private:
     const Libarchive& api_;
     archive* handle_;
     bool image_;
+    const ArchiveContent& content_;
     ReadUpTo upto_;
     UnpackLimits limits_;
     std::optional<TreeWriter> writer_;
@@ -236,7 +261,8 @@ TarReader::TarReader() : api_{std::make_unique<Libarchive>()} {
 }
 TarReader::~TarReader() = default;
 
-ArchiveSummary TarReader::read(int archive_fd, int target, bool image, ReadUpTo upto, const UnpackLimits& limits) {
+ArchiveSummary TarReader::read(int archive_fd, int target, const ArchiveContent& content, ReadUpTo upto,
+                               const UnpackLimits& limits) {
     struct stat status {};
     if (::fstat(archive_fd, &status) != 0) throw_errno("image file");
     auto bounded = limits;
@@ -251,7 +277,7 @@ ArchiveSummary TarReader::read(int archive_fd, int target, bool image, ReadUpTo 
     try {
         if (api_->archive_read_open_fd(handle.get(), source, 256 * 1024) != ARCHIVE_OK)
             throw Error{ErrorCode::InvalidArgument, "Damaged image: unreadable archive"};
-        auto summary = Pass{*api_, handle.get(), target, image, upto, bounded}.run();
+        auto summary = Pass{*api_, handle.get(), target, content, upto, bounded}.run();
         if (decompressor && upto == ReadUpTo::End) decompressor->finish(bounded.bytes);
         return summary;
     } catch (const Error& error) {

@@ -24,8 +24,15 @@ enum class ReadUpTo {
     End
 };
 
+/// What an archive should be.
+struct ArchiveContent {
+    bool image = false;      ///< metadata.yaml, templates/, rootfs/; other names are left out. Else a root filesystem
+    std::string prefix = {}; ///< with '/' at its end: only what is below it, without it
+    bool index = false;      ///< a backup, of which nothing but its index.yaml is wanted
+};
+
 struct ArchiveSummary {
-    std::string metadata; ///< content of metadata.yaml, "" if there is none
+    std::string metadata; ///< content of metadata.yaml, or of the index; "" if there is none
     bool has_metadata = false, has_rootfs = false;
     std::int64_t bytes = 0, entries = 0;
 };
@@ -37,9 +44,9 @@ class TarReader {
 public:
     TarReader();
     ~TarReader();
-    /// @p target: where entries are made, -1 to look only. @p image: the archive is an image (metadata.yaml,
-    /// templates/, rootfs/; other names are left out), not a root filesystem.
-    ArchiveSummary read(int archive, int target, bool image, ReadUpTo upto, const UnpackLimits& limits);
+    /// @p target: where entries are made, -1 to look only.
+    ArchiveSummary read(int archive, int target, const ArchiveContent& content, ReadUpTo upto,
+                        const UnpackLimits& limits);
 
 private:
     std::unique_ptr<const Libarchive> api_;

@@ -43,7 +43,8 @@ constexpr int kOnlyLook = -1;
 
 struct Cage {
     std::int64_t host_id = 0, ids = 0, seconds = 0;
-    bool squashfs = false, image = false, unpack = false, whole = true;
+    bool squashfs = false, unpack = false, whole = true;
+    ArchiveContent content;
     UnpackLimits limits;
 };
 
@@ -53,7 +54,8 @@ Cage cage_of(const nlohmann::json& request) {
     cage.ids = need_int(request, "ids");
     cage.seconds = need_int(request, "seconds");
     cage.squashfs = need_text(request, "format") == "squashfs";
-    cage.image = need_text(request, "content") == "image";
+    const auto& content = need_text(request, "content");
+    cage.content = {.image = content == "image", .prefix = request.value("prefix", ""), .index = content == "index"};
     const auto mode = need_text(request, "mode");
     cage.unpack = mode == "unpack";
     cage.whole = mode != "glance";
@@ -214,7 +216,7 @@ void caged(const Cage& cage, int socket, Reply& reply) {
     }
     leave_filesystem();
     const auto summary =
-        tar->read(archive, target, cage.image, cage.whole ? ReadUpTo::End : ReadUpTo::Kind, cage.limits);
+        tar->read(archive, target, cage.content, cage.whole ? ReadUpTo::End : ReadUpTo::Kind, cage.limits);
     // Parsed here too: a parser that a hostile file brings down must not be the daemon's (R52).
     reply.ok({{"metadata", summary.has_metadata ? api::parse_yaml(summary.metadata) : nlohmann::json{}},
               {"has_metadata", summary.has_metadata},

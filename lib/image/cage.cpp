@@ -28,6 +28,7 @@ constexpr std::int64_t kMaxRatio = 500;
 constexpr std::int64_t kRatioFloor = 1ll << 30;
 constexpr std::int64_t kReserve = 1ll << 30; ///< free space that is kept, at most
 constexpr std::chrono::minutes kTimeLimit{30};
+constexpr std::int64_t kAllIds = (1ll << 32) - 2;
 constexpr std::int64_t kMaxPadding = 64 << 10; ///< of an .xz; there is none in practice
 constexpr std::int64_t kReadWhole = 4 << 20;   ///< archives up to this are read to their end before they are unpacked
 
@@ -82,13 +83,22 @@ bool ends_well(int fd, Format format, std::int64_t size) {
     return tail[2] == 'Y' && tail[3] == 'Z';
 }
 
-nlohmann::json call(const HelperProgram& helper, const char* mode, int archive, const Dir* target, bool image,
+struct Task {
+    const char* mode;
+    const char* content;
+    std::string prefix = {};
+    bool any_owner = false;
+};
+
+nlohmann::json call(const HelperProgram& helper, const Task& task, int archive, const Dir* target,
                     std::stop_token stop) {
-    const auto [host_id, ids] = cage_ids();
+    auto [host_id, ids] = cage_ids();
+    if (task.any_owner) ids = kAllIds - host_id; // files on disk may have those of any id map
     const auto bytes = target ? std::min(kMaxBytes, free_space(*target)) : kMaxBytes;
-    const nlohmann::json request{{"mode", mode},
+    const nlohmann::json request{{"mode", task.mode},
                                  {"format", detect_format(archive) == Format::Squashfs ? "squashfs" : "tar"},
-                                 {"content", image ? "image" : "root"},
+                                 {"content", task.content},
+                                 {"prefix", task.prefix},
                                  {"host_id", host_id},
                                  {"ids", ids},
                                  {"seconds", std::chrono::seconds{kTimeLimit}.count()},
@@ -158,14 +168,32 @@ ArchiveReport Cage::inspect(int archive, bool image, std::stop_token stop) const
     if (!ends_well(archive, format, size)) throw Error{ErrorCode::InvalidArgument, "Damaged image: truncated file"};
     if (format == Format::Squashfs) return {}; // unsquashfs looks for more when it is unpacked
     const auto* mode = size > kReadWhole ? "glance" : "inspect";
-    const auto reply = call(helper_, mode, archive, nullptr, image, std::move(stop));
+    const auto reply = call(helper_, {mode, image ? "image" : "root"}, archive, nullptr, std::move(stop));
     return {.metadata = reply.value("metadata", nlohmann::json{}),
             .has_metadata = reply.value("has_metadata", false),
             .has_rootfs = reply.value("has_rootfs", false)};
 }
 
 void Cage::unpack(int archive, const Dir& target, bool image, std::stop_token stop) const {
-    call(helper_, "unpack", archive, &target, image, std::move(stop));
+    call(helper_, {"unpack", image ? "image" : "root"}, archive, &target, std::move(stop));
+}
+
+nlohmann::json Cage::backup_index(int archive, std::stop_token stop) const {
+    const auto format = detect_format(archive);
+    if (format == Format::Squashfs) throw Error{ErrorCode::InvalidArgument, "Unsupported compression"};
+    if (!ends_well(archive, format, size_of(archive)))
+        throw Error{ErrorCode::InvalidArgument, "Damaged backup: truncated file"};
+    auto reply = call(helper_, {"glance", "index"}, archive, nullptr, std::move(stop));
+    if (!reply.value("has_metadata", false))
+        throw Error{ErrorCode::InvalidArgument, "Backup is missing at \"backup/index.yaml\""};
+    return std::move(reply["metadata"]);
+}
+
+void Cage::unpack_backup(int archive, const Dir& target, const std::string& prefix, std::stop_token stop) const {
+    const Task task{.mode = "unpack", .content = "image", .prefix = prefix + "/", .any_owner = true};
+    const auto reply = call(helper_, task, archive, &target, std::move(stop));
+    if (!reply.value("has_rootfs", false))
+        throw Error{ErrorCode::InvalidArgument, "The backup has nothing at " + text::quote(prefix + "/rootfs")};
 }
 
 } // namespace lxdcore::image

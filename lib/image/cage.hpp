@@ -34,6 +34,11 @@ public:
     ArchiveReport inspect(int archive, bool image, std::stop_token stop) const;
     /// @p image: metadata.yaml, templates and rootfs; otherwise the archive is a root filesystem.
     void unpack(int archive, const Dir& target, bool image, std::stop_token stop) const;
+    /// backup/index.yaml of a backup, parsed in the cage. @throws Error InvalidArgument if it has none
+    nlohmann::json backup_index(int archive, std::stop_token stop) const;
+    /// What a backup has below @p prefix ("backup/container"): metadata.yaml, templates and rootfs. All of the archive
+    /// is read. @throws Error InvalidArgument if that has no rootfs
+    void unpack_backup(int archive, const Dir& target, const std::string& prefix, std::stop_token stop) const;
 
 private:
     const HelperProgram& helper_;

@@ -6,6 +6,7 @@
 #include <lxdcore/event.hpp>
 #include <lxdcore/log.hpp>
 #include <lxdcore/operation.hpp>
+#include <lxdcore/service/backup_service.hpp>
 #include <lxdcore/service/guest_api.hpp>
 #include <lxdcore/service/instance_metadata_service.hpp>
 #include <lxdcore/service/instance_service.hpp>
@@ -41,7 +42,11 @@ struct Services {
     bool unprivileged_only = false;
 };
 
-class InstanceManager : public InstanceService, public InstanceMetadataService, public MetricsService, public GuestApi {
+class InstanceManager : public InstanceService,
+                        public InstanceMetadataService,
+                        public BackupService,
+                        public MetricsService,
+                        public GuestApi {
 public:
     /// Finishes or undoes interrupted changes, then adopts running containers.
     virtual void start() = 0;

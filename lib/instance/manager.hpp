@@ -5,14 +5,17 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <shared_mutex>
 #include <string>
 #include <vector>
 
+#include "db/backup_repository.hpp"
 #include "db/instance_repository.hpp"
 #include "db/intents.hpp"
 #include "db/warning_repository.hpp"
 #include "device/device.hpp"
+#include "instance/backup_document.hpp"
 #include "instance/boot_sequence.hpp"
 #include "instance/claims.hpp"
 #include "instance/cpu_balancer.hpp"
@@ -94,6 +97,16 @@ public:
     void write_template(const InstanceRef& ref, const std::string& name, const std::string& content) override;
     void remove_template(const InstanceRef& ref, const std::string& name) override;
 
+    std::vector<api::InstanceBackup> backups(const InstanceRef& ref) const override;
+    api::InstanceBackup backup(const InstanceRef& ref, const std::string& name) const override;
+    OperationPtr create_backup(const InstanceRef& ref, const api::InstanceBackupsPost& request) override;
+    OperationPtr rename_backup(const InstanceRef& ref, const std::string& name, const std::string& to) override;
+    OperationPtr remove_backup(const InstanceRef& ref, const std::string& name) override;
+    File open_backup(const InstanceRef& ref, const std::string& name) override;
+    OperationPtr import_backup(const BackupImport& request) override;
+    nlohmann::json find_lost(const nlohmann::json& request) override;
+    void recover_lost(const nlohmann::json& request) override;
+
     std::string metrics(const std::vector<std::string>& projects) override;
 
     OperationPtr change_all_states(const std::string& project, const api::InstanceStatePut& request) override;
@@ -154,8 +167,25 @@ private:
     std::optional<api::Image> find_image(const std::string& project, const api::InstanceSource& source) const;
     void run_create(Creation& creation, OperationContext& op);
     void build_row(Creation& creation);
+    void create_imported(const Creation& creation, OperationContext& op);
     void add_devices(Loaded& instance);
     void repair();
+
+    // --- backup.yaml and backups ---
+    BackupDocument backup_document(const Loaded& instance) const;
+    /// To be called whenever rows that backup.yaml shows have changed. What fails is logged only.
+    void write_backup_file(const InstanceRef& ref) const noexcept;
+    void refresh_backup_files() const;
+    struct BackupWork;
+    std::string reserve_backup(const InstanceRef& ref, const std::string& wanted);
+    void run_backup(BackupWork& work, OperationContext& op);
+    void pack_backup(const BackupWork& work, int file, const Dir& folder, OperationContext& op) const;
+    void run_rename_backup(const InstanceRef& ref, const std::string& name, const std::string& to);
+    void run_remove_backup(const InstanceRef& ref, const std::string& name);
+    db::BackupRow need_backup(const InstanceRef& ref, const std::string& name) const;
+    void move_backups(const InstanceRef& from, const InstanceRef& to) const;
+    void repair_backups();
+    void expire_backups();
 
     // --- devices ---
     std::string devices_path(const InstanceRef& ref) const;
@@ -247,6 +277,7 @@ private:
 
     Services s_;
     db::InstanceRepository repo_;
+    db::BackupRepository backups_{db::BackupRepository::Of::Instances};
     db::WarningRepository warnings_;
     db::IntentLog intents_;
     CgroupLayout cgroups_;
@@ -261,7 +292,8 @@ private:
     Claims claims_;
     RuntimeTable runtime_;
     Locked<MetricsCache> metrics_;
-    mutable std::mutex metadata_mutex_; ///< metadata.yaml between reading and writing
+    Locked<std::set<std::pair<InstanceRef, std::string>>> backups_begun_; ///< names that are taken
+    mutable std::mutex metadata_mutex_;                                   ///< metadata.yaml between reading and writing
     std::atomic<bool> host_shutdown_ = false, settled_ = false;
     Locked<std::shared_ptr<BootSequence>> boot_;
     GuestEvents guest_events_;

@@ -34,8 +34,11 @@ void Manager::start() {
     s_.state_dir.remove(kSyscallSocket);
     syscalls_->listen(s_.state_dir.path() + "/" + kSyscallSocket);
     repair();
+    repair_backups();
     adopt();
     post([this] { expire_logs_daily(); });
+    post([this] { refresh_backup_files(); });
+    post([this] { expire_backups(); });
 }
 
 void Manager::expire_logs_daily() {

@@ -182,6 +182,7 @@ void Manager::apply_change(const Loaded& before, Loaded after, bool user_request
     };
     if (const auto now = size(after); now != size(before))
         s_.storage.set_instance_quota(ref.project, ref.name, now.empty() ? 0 : text::parse_bytes(now));
+    write_backup_file(ref);
     if (user_requested) lifecycle(ref, "instance-updated");
 }
 
@@ -218,11 +219,13 @@ void Manager::run_rename(const InstanceRef& ref, const std::string& to) {
         if (instance.value("volatile.apply_template").empty())
             repo_.set_config(tx, instance.row.id, {{"volatile.apply_template", "rename"}});
         repo_.set_config(tx, instance.row.id, {{"volatile.cloud-init.instance-id", text::uuid4()}});
+        backups_.rename_owner(tx, instance.row.id, to);
     });
     undo.commit();
     fault_point("instance-rename:row");
     rename_directories(ref, target_ref);
     intents_.end(intent);
+    write_backup_file(target_ref);
     s_.events.lifecycle(ref.project, "instance-renamed", instance_url(target_ref), {{"old_name", ref.name}});
 }
 
@@ -233,6 +236,7 @@ void Manager::rename_directories(const InstanceRef& ref, const InstanceRef& to) 
         forget_directories(to);
         logs.rename(dir_name(ref), dir_name(to));
     }
+    move_backups(ref, to);
     forget_directories(ref);
 }
 
@@ -283,7 +287,7 @@ void Manager::run_remove(const InstanceRef& ref) {
 
 /// What a deleted instance leaves outside of its volume.
 void Manager::forget_directories(const InstanceRef& ref) const {
-    for (const char* parent : {"logs", "devices"})
+    for (const char* parent : {"logs", "devices", "backups/instances"})
         if (s_.state_dir.exists(parent)) s_.state_dir.dir(parent).remove_tree(dir_name(ref));
     if (s_.state_dir.exists("security/seccomp")) s_.state_dir.dir("security/seccomp").remove(dir_name(ref));
 }

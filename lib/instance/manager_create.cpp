@@ -6,7 +6,7 @@
 
 #include "config/config_keys.hpp"
 #include "instance/architecture.hpp"
-#include "instance/manager.hpp"
+#include "instance/manager_creation.hpp"
 #include "instance/petname.hpp"
 #include "operation/operation_types.hpp"
 #include "util/fault_point.hpp"
@@ -43,16 +43,6 @@ void with_image_errors(Call call) {
 }
 
 } // namespace
-
-/// One creation between the request and the finished row.
-struct Manager::Creation {
-    InstanceRef ref;
-    api::InstancesPost request;
-    std::optional<api::Image> image;
-    std::optional<Loaded> source; ///< copy
-    Loaded instance;
-    std::string pool;
-};
 
 OperationPtr Manager::create(const std::string& project, const api::InstancesPost& request) {
     try {
@@ -189,6 +179,7 @@ void Manager::build_row(Creation& creation) {
         if (const auto it = source.config.find("volatile.last_state.idmap"); it != source.config.end())
             disk_map = it->second;
     }
+    if (creation.import) disk_map = creation.import->disk_map;
     if (!runs_here(architecture))
         throw Error{ErrorCode::InvalidArgument, "Requested architecture isn't supported by this host"};
     row.architecture = architecture_id(architecture);
@@ -204,9 +195,16 @@ void Manager::build_row(Creation& creation) {
     check_kernel_limits(instance.config);
     auto& config = instance.row.config;
     if (creation.image) config["volatile.base_image"] = creation.image->fingerprint;
-    config["volatile.apply_template"] = creation.source ? "copy" : "create";
-    config["volatile.uuid"] = text::uuid4();
-    config["volatile.cloud-init.instance-id"] = text::uuid4();
+    if (!creation.import) {
+        config["volatile.apply_template"] = creation.source ? "copy" : "create";
+        config["volatile.uuid"] = text::uuid4();
+        config["volatile.cloud-init.instance-id"] = text::uuid4();
+    } else {
+        for (const auto& [key, value] : creation.import->kept)
+            config[key] = value;
+        instance.row.created_at = creation.import->created_at;
+        instance.row.last_used_at = creation.import->last_used_at;
+    }
     config["volatile.last_state.idmap"] = disk_map;
     try {
         const auto next = next_idmap(instance);
@@ -296,6 +294,8 @@ void Manager::run_create(Creation& creation, OperationContext& op) {
     } else if (creation.source) {
         s_.storage.create_copy(creation.pool, ref.project, ref.name,
                                {creation.source->row.project, creation.source->row.name}, op);
+    } else if (creation.import) {
+        create_imported(creation, op);
     } else {
         s_.storage.create_empty(creation.pool, ref.project, ref.name, op);
     }
@@ -309,6 +309,7 @@ void Manager::run_create(Creation& creation, OperationContext& op) {
     steps.done("row");
     fault_point("instance-create:row");
     intents_.end(intent);
+    write_backup_file(ref);
     if (creation.image) s_.image.touch(ref.project, creation.image->fingerprint);
     steps.done("end of intent");
     s_.events.lifecycle(ref.project, "instance-created", instance_url(ref),

@@ -121,6 +121,8 @@ void Manager::start_claimed(const InstanceRef& ref) {
     work.undo.commit();
     release_slot(ref);
     steps.done("record");
+    write_backup_file(ref);
+    steps.done("backup.yaml");
 }
 
 void Manager::prepare_root(StartWork& work) {

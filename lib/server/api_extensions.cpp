@@ -47,14 +47,17 @@ const std::vector<std::string>& ServerService::api_extensions() {
         "network_leases",                                 // leases
         "operation_description",                          // description of operations
         "event_lifecycle",                                // lifecycle events
+        "container_backup",                               // backups of instances
         "devlxd_images",                                  // security.devlxd.images
         "network_state",                                  // state of networks
         "container_protection_delete",                    // security.protection.delete
         "network_hwaddr",                                 // bridge.hwaddr
         "network_nat_order",                              // ipv4.nat.order
         "container_full",                                 // recursion=2
+        "backup_compression",                             // backups.compression_algorithm
         "projects",                                       // an answer for the default project
         "container_protection_shift",                     // security.protection.shift
+        "container_backup_override_pool",                 // import into another pool
         "network_leases_location",                        // location of leases
         "resources_cpu_socket",                           // socket ids
         "resources_gpu",                                  // graphics cards
@@ -72,6 +75,7 @@ const std::vector<std::string>& ServerService::api_extensions() {
         "resources_disk_sata",                            // disks: rpm
         "images_expiry",                                  // expiry of images
         "resources_network_firmware",                     // cards: firmware_version
+        "backup_compression_algorithm",                   // compression_algorithm of a backup
         "container_syscall_intercept_mount",              // mounts carried out for guests
         "container_syscall_intercept_mount_fuse",         // the same by programs of guests
         "image_profiles",                                 // profiles of images
@@ -110,6 +114,7 @@ const std::vector<std::string>& ServerService::api_extensions() {
         "certificate_token",                              // one-time tokens for new clients
         "metrics_authentication",                         // core.metrics_authentication
         "container_syscall_intercept_bpf_devices",        // device programs of cgroups
+        "backup_override_name",                           // import under another name
         "container_syscall_intercept_sched_setscheduler", // realtime scheduling
         "instance_file_head",                             // HEAD of files
         "resources_pci_vpd",                              // vital product data

@@ -7,6 +7,7 @@
 #include <lxdcore/event.hpp>
 #include <lxdcore/log.hpp>
 #include <lxdcore/operation.hpp>
+#include <lxdcore/service/backup_service.hpp>
 #include <lxdcore/service/guest_api.hpp>
 #include <lxdcore/service/image_service.hpp>
 #include <lxdcore/service/instance_metadata_service.hpp>
@@ -49,6 +50,7 @@ public:
     const std::filesystem::path& state_dir() const noexcept;
     InstanceService& instances() noexcept;
     InstanceMetadataService& instance_metadata() noexcept;
+    BackupService& backups() noexcept;
     MetricsService& metrics() noexcept;
     GuestApi& guest_api() noexcept;
     ImageService& images() noexcept;

@@ -12,6 +12,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <lxdcore/service/backup_service.hpp>
 #include <lxdcore/service/guest_api.hpp>
 #include <lxdcore/service/image_service.hpp>
 #include <lxdcore/service/instance_metadata_service.hpp>
@@ -263,6 +264,19 @@ public:
                               const std::string&) const override {
         throw Error{ErrorCode::NotFound, "Storage volume not found"};
     }
+};
+
+class FakeBackups final : public BackupService {
+public:
+    std::vector<api::InstanceBackup> backups(const InstanceRef&) const override { return {}; }
+    api::InstanceBackup backup(const InstanceRef&, const std::string&) const override { return {}; }
+    OperationPtr create_backup(const InstanceRef&, const api::InstanceBackupsPost&) override { return nullptr; }
+    OperationPtr rename_backup(const InstanceRef&, const std::string&, const std::string&) override { return nullptr; }
+    OperationPtr remove_backup(const InstanceRef&, const std::string&) override { return nullptr; }
+    File open_backup(const InstanceRef&, const std::string&) override { return {}; }
+    OperationPtr import_backup(const BackupImport&) override { return nullptr; }
+    nlohmann::json find_lost(const nlohmann::json&) override { return {}; }
+    void recover_lost(const nlohmann::json&) override {}
 };
 
 class FakeMetadata final : public InstanceMetadataService {

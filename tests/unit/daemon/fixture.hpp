@@ -47,6 +47,7 @@ struct TestDaemon {
     FakeNetworks networks;
     FakeStorage storage;
     FakeServer settings;
+    FakeBackups backups;
     FakeMetadata metadata;
     FakeMetrics metrics;
     FakeWarnings warnings;

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include <lxdcore/operation.hpp>
+
+#include "util/compressed_output.hpp"
+#include "util/dir.hpp"
+#include "util/tar_writer.hpp"
+
+namespace lxdcore::instance {
+
+/// The archive of a backup while it is written: compressed, with progress for the client, and only as long as the
+/// filesystem keeps its floor of free space (R54). Thread-bound.
+class BackupWriter {
+public:
+    /// @p file and @p folder, in which it lies, are borrowed.
+    BackupWriter(int file, const Dir& folder, const Compression& compression, OperationContext& op);
+    TarWriter& tar() { return tar_; }
+    void file(const std::string& name, const std::string& content); ///< a whole entry
+    void finish();
+
+private:
+    using Clock = std::chrono::steady_clock;
+    void write(const char* data, std::size_t size);
+    const Dir& folder_;
+    OperationContext& op_;
+    std::unique_ptr<CompressedOutput> out_;
+    TarWriter tar_;
+    const Clock::time_point begin_;
+    Clock::time_point told_;
+    std::int64_t until_check_ = 0;
+};
+
+/// "2.65MB (2.38MB/s)"
+std::string progress_text(std::int64_t bytes, std::chrono::nanoseconds taken);
+
+} // namespace lxdcore::instance

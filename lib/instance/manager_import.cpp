@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include <nlohmann/json.hpp>
+
+#include <lxdcore/error.hpp>
+
+#include "config/config_keys.hpp"
+#include "image/cage.hpp"
+#include "instance/backup_index.hpp"
+#include "instance/manager_creation.hpp"
+#include "operation/operation_types.hpp"
+#include "util/fault_point.hpp"
+#include "util/names.hpp"
+#include "util/text.hpp"
+
+namespace lxdcore::instance {
+
+namespace {
+
+constexpr const char* kContext = "Create instance from backup";
+
+const std::string* find_root(const api::Devices& devices) {
+    for (const auto& [name, device] : devices) {
+        const auto get = [&](const char* key) {
+            const auto it = device.find(key);
+            return it == device.end() ? std::string{} : it->second;
+        };
+        if (get("type") == "disk" && get("path") == "/" && get("source").empty()) return &name;
+    }
+    return nullptr;
+}
+
+/// The root disk lies in @p pool, if need be by a device of the instance's own.
+void move_root(api::Devices& local, const api::Devices& expanded, const std::string& pool) {
+    if (const auto* name = find_root(local)) {
+        local[*name]["pool"] = pool;
+        return;
+    }
+    const auto* name = find_root(expanded);
+    if (name != nullptr && expanded.at(*name).contains("pool") && expanded.at(*name).at("pool") == pool) return;
+    auto device = name != nullptr ? expanded.at(*name) : api::Device{{"type", "disk"}, {"path", "/"}};
+    device["pool"] = pool;
+    std::string free = name != nullptr ? *name : "root";
+    while (name == nullptr && (local.contains(free) || expanded.contains(free)))
+        free += "0";
+    local[free] = std::move(device);
+}
+
+} // namespace
+
+OperationPtr Manager::import_backup(const BackupImport& request) {
+    require_project(request.project);
+    if (!request.name.empty()) names::check_instance(request.name);
+    if (!request.pool.empty()) {
+        names::check_pool(request.pool);
+        s_.storage.require_pool(request.pool);
+    }
+    const auto index = read_backup_index(image::Cage{s_.helper}.backup_index(*request.archive, {}));
+    auto creation = std::make_shared<Creation>();
+    creation->request = index.instance.request;
+    auto& post = creation->request;
+    post.name = request.name.empty() ? index.name : request.name;
+    creation->ref = {request.project, post.name};
+    config::check_supported(post.config);
+    const auto profiles = expander(request.project);
+    for (const auto& profile : *post.requested_profiles)
+        if (!profiles.knows(profile))
+            throw Error{ErrorCode::InvalidArgument, "Requested profile " + text::quote(profile) + " doesn't exist"};
+    if (!post.architecture.empty()) post.architecture = index.instance.request.architecture;
+    creation->import = Creation::Import{.archive = request.archive,
+                                        .snapshots = index.snapshots,
+                                        .disk_map = index.instance.disk_map,
+                                        .kept = index.instance.kept,
+                                        .created_at = index.instance.created_at,
+                                        .last_used_at = index.instance.last_used_at};
+
+    db::InstanceRow row;
+    row.devices = post.devices;
+    row.profiles = *post.requested_profiles;
+    const auto expanded = profiles.expand(std::move(row)).devices;
+    auto pool = request.pool;
+    if (const auto known = s_.storage.names();
+        pool.empty() && std::find(known.begin(), known.end(), index.pool) != known.end())
+        pool = index.pool;
+    if (!pool.empty()) move_root(post.devices, expanded, pool); // else wherever its profiles have it
+
+    return s_.operations.start(
+        operation_options(kBackupRestore, creation->ref), [this, creation](OperationContext& op) {
+            try {
+                const auto claim = claims_.take(creation->ref, "create");
+                if (s_.global.read_value([&](db::Transaction& tx) {
+                        return repo_.find(tx, creation->ref.project, creation->ref.name).has_value();
+                    }))
+                    throw Error{ErrorCode::AlreadyExists, "Cannot restore volume, already exists on target"};
+                run_create(*creation, op);
+            } catch (Error& error) {
+                error.add_context(kContext);
+                throw;
+            }
+        });
+}
+
+/// The volume and its snapshots out of the archive, which is read once for each.
+void Manager::create_imported(const Creation& creation, OperationContext& op) {
+    const auto& ref = creation.ref;
+    const auto& import = *creation.import;
+    const image::Cage cage{s_.helper};
+    const auto filler = [&](const std::string& prefix) {
+        return [&cage, &import, prefix](const Dir& target, OperationContext& context) {
+            cage.unpack_backup(*import.archive, target, prefix, context.stop_token());
+        };
+    };
+    s_.storage.create_filled(creation.pool, ref.project, ref.name, filler("backup/container"), op);
+    fault_point("import:volume");
+    for (const auto& name : import.snapshots) {
+        s_.storage.fill_instance_snapshot(ref.project, ref.name, name, filler("backup/snapshots/" + name), op);
+        fault_point("import:snapshot");
+    }
+}
+
+nlohmann::json Manager::find_lost(const nlohmann::json&) { return {}; }
+void Manager::recover_lost(const nlohmann::json&) {}
+
+} // namespace lxdcore::instance
