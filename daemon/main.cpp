@@ -15,7 +15,7 @@ namespace {
 constexpr const char* kVersion = "5.0.2";
 
 struct GlobalFlags {
-    bool debug = false, verbose = false, syslog = false;
+    bool debug = false, verbose = false, syslog = false, allow_empty_database = false;
     std::string logfile, group;
     std::vector<std::string> trace;
 };
@@ -25,6 +25,7 @@ int run(const GlobalFlags& flags) {
     options.log.level = flags.debug ? LogLevel::Debug : flags.verbose ? LogLevel::Info : LogLevel::Warning;
     options.log.file = flags.logfile;
     options.log.syslog = flags.syslog;
+    options.allow_empty_database = flags.allow_empty_database;
     return run_daemon(options);
 }
 
@@ -67,6 +68,11 @@ void add_sql(CLI::App& app, const ApiClient& client) {
         if (arguments->second.empty()) throw Error{ErrorCode::InvalidArgument, "Missing required arguments"};
         sql(client, arguments->first, arguments->second);
     });
+}
+
+void add_recover(CLI::App& app, const ApiClient& client) {
+    app.add_subcommand("recover", "Recover missing instances and volumes from existing and unknown storage pools")
+        ->callback([&client] { recover(client); });
 }
 
 void add_init(CLI::App& app, const ApiClient& client) {
@@ -115,9 +121,12 @@ int main_of(int argc, char** argv) {
     add_global_flags(app, flags);
     app.add_option("-g,--group", flags.group, "The group of users that will be allowed to talk to the daemon")
         ->type_name("GROUP");
+    app.add_flag("--allow-empty-database", flags.allow_empty_database,
+                 "Begin with an empty database although instances are found on disk (then use recover)");
     add_lifecycle(app, client);
     add_sql(app, client);
     add_init(app, client);
+    add_recover(app, client);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

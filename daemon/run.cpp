@@ -204,7 +204,8 @@ void serve_until_stopped(const RunOptions& options, const StopSignal& stop, cons
     Core core{{.state_dir = options.state_dir,
                .log = sink,
                .helper = find_helper(),
-               .unprivileged_only = unprivileged_only()}};
+               .unprivileged_only = unprivileged_only(),
+               .allow_empty_database = options.allow_empty_database}};
     Server server{
         services_of(core), {.state_dir = options.state_dir, .limits = {}, .stop = [&] { stop.raise(); }}, log};
     server.listen_local({.path = options.state_dir / "unix.socket",

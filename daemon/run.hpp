@@ -12,6 +12,7 @@ struct RunOptions {
     std::filesystem::path state_dir;
     std::string group; ///< may use the local socket; "": lxd if it exists
     LogOptions log;
+    bool allow_empty_database = false; ///< although there are instances on disk
 };
 
 /// Runs the daemon until it is told to end; the exit code. Containers outlive it.

@@ -19,6 +19,9 @@ void activate_if_needed(const ApiClient& client);
 /// @p query "-" reads standard input; ".dump" and ".schema" as of sqlite3.
 void sql(const ApiClient& client, const std::string& database, const std::string& query);
 
+/// Asks for pools, looks on them for what the database has lost, and takes it back.
+void recover(const ApiClient& client);
+
 struct InitOptions {
     std::string network_address;
     int network_port = -1;

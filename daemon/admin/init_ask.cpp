@@ -13,6 +13,7 @@
 #include <lxdcore/api/codec.hpp>
 #include <lxdcore/error.hpp>
 
+#include "admin/ask.hpp"
 #include "admin/commands.hpp"
 
 namespace lxdcore::daemon {
@@ -20,30 +21,6 @@ namespace lxdcore::daemon {
 namespace {
 
 using nlohmann::json;
-using Check = std::function<bool(const std::string&)>;
-
-/// One line of standard input. @throws Error at its end
-std::string read_line() {
-    std::string line;
-    if (!std::getline(std::cin, line)) throw Error{ErrorCode::InvalidArgument, "EOF"};
-    return line;
-}
-
-/// Asks until @p good holds; an empty answer means @p fallback.
-std::string ask(const std::string& question, const std::string& fallback, const Check& good = {}) {
-    while (true) {
-        std::cout << question << (fallback.empty() ? "" : fmt::format(" [default={}]", fallback)) << ": " << std::flush;
-        auto answer = read_line();
-        if (answer.empty()) answer = fallback;
-        if (!answer.empty() && (!good || good(answer))) return answer;
-        std::cerr << "Invalid input, try again.\n\n";
-    }
-}
-
-bool ask_yes(const std::string& question, bool fallback) {
-    const auto known = [](const std::string& a) { return a == "yes" || a == "y" || a == "no" || a == "n"; };
-    return ask(question + " (yes/no)", fallback ? "yes" : "no", known)[0] == 'y';
-}
 
 /// Without echo on a terminal; asked twice.
 std::string ask_password() {

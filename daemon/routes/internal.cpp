@@ -3,6 +3,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <lxdcore/service/backup_service.hpp>
+
 #include "http/exchange.hpp"
 #include "routes/common.hpp"
 #include "routes/routes.hpp"
@@ -51,11 +53,22 @@ Response sql(const Request& request, App& app) {
     return Response::sync({{"Results", std::move(results)}});
 }
 
+Response find_lost(const Request& request, App& app) {
+    return Response::sync(app.core.backups.find_lost(request.json()));
+}
+
+Response recover_lost(const Request& request, App& app) {
+    app.core.backups.recover_lost(request.json());
+    return Response::empty();
+}
+
 } // namespace
 
 void add_internal_routes(Router& router) {
     router.add(Method::Get, "/internal/ready", Permission::Internal, ready);
     router.add(Method::Put, "/internal/shutdown", Permission::Internal, shutdown);
+    router.add(Method::Post, "/internal/recover/import", Permission::Internal, recover_lost);
+    router.add(Method::Post, "/internal/recover/validate", Permission::Internal, find_lost);
     router.add(Method::Get, "/internal/sql", Permission::Internal, sql_dump);
     router.add(Method::Post, "/internal/sql", Permission::Internal, sql);
 }

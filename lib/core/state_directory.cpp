@@ -119,8 +119,9 @@ void StateDirectory::require_database_or_no_instances() const {
     throw Error{
         ErrorCode::Internal,
         fmt::format("{} has instances ({} is one) but no database. Nothing was changed. Put database/local.db and "
-                    "database/global/db.bin back from a backup, or allow an empty database and recover the "
-                    "instances from the storage pools",
+                    "database/global/db.bin back from a backup, or allow an empty database "
+                    "(lxdcored --allow-empty-database) and recover the instances from the storage pools (lxdcored "
+                    "recover)",
                     dir_.path(), instance)};
 }
 

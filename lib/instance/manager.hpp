@@ -186,6 +186,11 @@ private:
     void move_backups(const InstanceRef& from, const InstanceRef& to) const;
     void repair_backups();
     void expire_backups();
+    void place_root(Creation& creation, const std::string& pool) const;
+    struct Lost;
+    std::vector<Lost> look_for_lost(const nlohmann::json& request);
+    std::set<std::string> missing_for(const Lost& lost) const;
+    void recover_instance(const Lost& lost);
 
     // --- devices ---
     std::string devices_path(const InstanceRef& ref) const;

@@ -75,15 +75,11 @@ OperationPtr Manager::import_backup(const BackupImport& request) {
                                         .created_at = index.instance.created_at,
                                         .last_used_at = index.instance.last_used_at};
 
-    db::InstanceRow row;
-    row.devices = post.devices;
-    row.profiles = *post.requested_profiles;
-    const auto expanded = profiles.expand(std::move(row)).devices;
     auto pool = request.pool;
     if (const auto known = s_.storage.names();
         pool.empty() && std::find(known.begin(), known.end(), index.pool) != known.end())
         pool = index.pool;
-    if (!pool.empty()) move_root(post.devices, expanded, pool); // else wherever its profiles have it
+    if (!pool.empty()) place_root(*creation, pool); // else wherever its profiles have it
 
     return s_.operations.start(
         operation_options(kBackupRestore, creation->ref), [this, creation](OperationContext& op) {
@@ -99,6 +95,15 @@ OperationPtr Manager::import_backup(const BackupImport& request) {
                 throw;
             }
         });
+}
+
+/// Whatever profiles it has, the instance of @p creation has its root disk in @p pool.
+void Manager::place_root(Creation& creation, const std::string& pool) const {
+    db::InstanceRow row;
+    row.devices = creation.request.devices;
+    row.profiles = *creation.request.requested_profiles;
+    const auto expanded = expander(creation.ref.project).expand(std::move(row)).devices;
+    move_root(creation.request.devices, expanded, pool);
 }
 
 /// The volume and its snapshots out of the archive, which is read once for each.
@@ -118,8 +123,5 @@ void Manager::create_imported(const Creation& creation, OperationContext& op) {
         fault_point("import:snapshot");
     }
 }
-
-nlohmann::json Manager::find_lost(const nlohmann::json&) { return {}; }
-void Manager::recover_lost(const nlohmann::json&) {}
 
 } // namespace lxdcore::instance

@@ -76,6 +76,10 @@ public:
     std::vector<std::string> instance_snapshots(const std::string& project, const std::string& instance) const override;
     Dir open_instance_snapshot(const std::string& project, const std::string& instance,
                                const std::string& snapshot) override;
+    void lost_volumes(const api::StoragePoolsPost& pool, const VisitLost& visit) override;
+    void adopt_pool(const api::StoragePoolsPost& pool) override;
+    void adopt_volume(const std::string& pool, const LostVolume& volume,
+                      const std::function<void(db::Transaction&)>& also) override;
     std::string pool_of(const std::string& project, const std::string& instance) const override;
     Dir open_instance(const std::string& project, const std::string& instance) override;
     std::string instance_path(const std::string& project, const std::string& instance) const override;

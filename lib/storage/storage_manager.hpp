@@ -27,6 +27,13 @@ struct InstanceVolume {
     std::string snapshot = {}; ///< "": the volume itself
 };
 
+/// A volume on a pool that the database does not know.
+struct LostVolume {
+    bool custom = false;
+    std::string project = "default", name;
+    std::vector<std::string> snapshots = {};
+};
+
 /// What instances and images need of pools, beside the public service. Thread-safe; never called twice at once for the
 /// same instance volume (the caller holds the instance's lock).
 class StorageManager : public StorageService {
@@ -81,6 +88,17 @@ public:
     /// @throws Error NotFound
     virtual Dir open_instance_snapshot(const std::string& project, const std::string& instance,
                                        const std::string& snapshot) = 0;
+
+    // What a lost database knew (R45).
+    using VisitLost = std::function<void(const LostVolume& volume, const Dir& content)>;
+    /// Shows the instance and custom volumes of a pool that have no rows; the pool itself need have none. Changes
+    /// nothing. @throws Error when the pool cannot be mounted
+    virtual void lost_volumes(const api::StoragePoolsPost& pool, const VisitLost& visit) = 0;
+    /// The row of a pool that exists, as it is; fine if there is one already.
+    virtual void adopt_pool(const api::StoragePoolsPost& pool) = 0;
+    /// The rows of a volume and its snapshots, and what @p also writes, in one transaction. Safe to repeat.
+    virtual void adopt_volume(const std::string& pool, const LostVolume& volume,
+                              const std::function<void(db::Transaction&)>& also) = 0;
 
     /// The pool that holds the instance. @throws Error NotFound
     virtual std::string pool_of(const std::string& project, const std::string& instance) const = 0;

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a lost database knew, found again on the pools (R45). Nothing on a pool is changed.
+#include <optional>
+
+#include <fmt/format.h>
+#include <sys/mount.h>
+
+#include <lxdcore/error.hpp>
+
+#include "storage/manager_impl.hpp"
+#include "util/fault_point.hpp"
+#include "util/names.hpp"
+#include "util/text.hpp"
+
+namespace lxdcore::storage {
+
+namespace {
+
+/// "p_c1" is c1 of the project p; custom volumes have their project always.
+std::optional<LostVolume> volume_of(const std::string& directory, bool custom) {
+    LostVolume volume{.custom = custom, .project = "default", .name = directory, .snapshots = {}};
+    if (const auto at = directory.find('_'); at != std::string::npos) {
+        volume.project = directory.substr(0, at);
+        volume.name = directory.substr(at + 1);
+    } else if (custom) {
+        return std::nullopt;
+    }
+    try {
+        names::check_project(volume.project);
+        custom ? names::check_volume(volume.name) : names::check_instance(volume.name);
+    } catch (const Error&) {
+        return std::nullopt;
+    }
+    return volume;
+}
+
+void check_pool_name(const std::string& name) {
+    names::check_pool(name);
+    if (name.empty() || name.front() == '.') throw Error{ErrorCode::InvalidArgument, "Invalid storage pool name"};
+}
+
+/// A pool that is mounted to be looked at, and not longer unless it was before.
+class Glance {
+public:
+    Glance(const Dir& pools, const std::string& name, StorageDriver& driver) : pools_{pools}, name_{name} {
+        const auto before = pools_.stat_if_exists(name_);
+        made_ = !before;
+        driver.mount_pool();
+        const auto after = pools_.stat(name_);
+        mounted_ = after.st_dev != pools_.stat("").st_dev || (before && before->st_ino != after.st_ino);
+    }
+    Glance(const Glance&) = delete;
+    Glance& operator=(const Glance&) = delete;
+    ~Glance() {
+        if (mounted_) ::umount2((pools_.path() + "/" + name_).c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
+        try {
+            if (made_ && mounted_) pools_.remove(name_);
+        } catch (const Error&) { // it is not empty: something else has it
+        }
+    }
+
+private:
+    const Dir& pools_;
+    const std::string& name_;
+    bool made_ = false, mounted_ = false;
+};
+
+} // namespace
+
+void StorageManagerImpl::lost_volumes(const api::StoragePoolsPost& request, const VisitLost& visit) {
+    check_pool_name(request.name);
+    const auto row = global_.read_value([&](db::Transaction& tx) { return pools_repository_.find(tx, request.name); });
+    const auto pools = state_dir_.make_dir("storage-pools", 0711);
+    PoolPtr pool;
+    std::optional<Glance> glance;
+    if (row) {
+        pool = need_pool(request.name);
+    } else {
+        pool = std::make_shared<Pool>();
+        pool->driver = registry_.make(request.driver, {request.name, request.config, state_dir_, log_});
+        try {
+            glance.emplace(pools, request.name, *pool->driver);
+        } catch (Error& error) {
+            error.add_context(fmt::format("Failed mounting pool {}", text::quote(request.name)));
+            throw;
+        }
+    }
+    for (const auto place : {VolumePlace::Custom, VolumePlace::Instance}) {
+        const bool custom = place == VolumePlace::Custom;
+        for (const auto& directory : pool->driver->list(place)) {
+            auto volume = volume_of(directory, custom);
+            const auto known = volume && global_.read_value([&](db::Transaction& tx) {
+                if (!custom) return volumes_repository_.has_instance(tx, volume->project, volume->name);
+                return volumes_repository_
+                    .find(tx, {.pool = request.name,
+                               .project = volume->project,
+                               .name = volume->name,
+                               .kind = db::VolumeKind::Custom})
+                    .has_value();
+            });
+            if (!volume || known) continue;
+            const VolumeId id{.place = place, .name = directory};
+            volume->snapshots = pool->driver->list_snapshots(id);
+            std::erase_if(volume->snapshots, [](const std::string& name) {
+                try {
+                    names::check_volume(name);
+                    return false;
+                } catch (const Error&) {
+                    return true;
+                }
+            });
+            const auto content = open_volume(pool, id);
+            visit(*volume, content.dir);
+        }
+    }
+}
+
+void StorageManagerImpl::adopt_pool(const api::StoragePoolsPost& request) {
+    check_pool_name(request.name);
+    const auto guard = locks_.lock("storage-pools/" + request.name);
+    if (global_.read_value([&](db::Transaction& tx) { return pools_repository_.find(tx, request.name); })) return;
+    db::StoragePoolRow row{.name = request.name,
+                           .driver = request.driver,
+                           .description = request.description,
+                           .state = db::StoragePoolRow::Created,
+                           .config = request.config};
+    std::erase_if(row.config, [](const auto& item) { return item.second.empty(); });
+    auto pool = std::make_shared<Pool>();
+    pool->driver = registry_.make(row.driver, {row.name, row.config, state_dir_, log_});
+    pool->driver->mount_pool();
+    pool->available = true;
+    fault_point("recover:pool-mounted");
+    global_.write([&](db::Transaction& tx) {
+        const auto id = pools_repository_.insert(tx, row);
+        pools_repository_.set_state(tx, id, db::StoragePoolRow::Created);
+    });
+    fault_point("recover:pool-row");
+    pools_.lock()->insert_or_assign(row.name, pool);
+    events_.lifecycle("default", "storage-pool-created", "/1.0/storage-pools/" + row.name);
+}
+
+void StorageManagerImpl::adopt_volume(const std::string& pool, const LostVolume& volume,
+                                      const std::function<void(db::Transaction&)>& also) {
+    const auto kind = volume.custom ? db::VolumeKind::Custom : db::VolumeKind::Container;
+    const db::StorageVolumeRepository::Filter wanted{
+        .pool = pool, .project = volume.project, .name = volume.name, .kind = kind};
+    global_.write([&](db::Transaction& tx) {
+        auto row = volumes_repository_.find(tx, wanted);
+        if (!row) {
+            volumes_repository_.insert(tx,
+                                       {.pool = pool, .project = volume.project, .name = volume.name, .kind = kind});
+            row = volumes_repository_.find(tx, wanted);
+        }
+        for (const auto& snapshot : volume.snapshots)
+            if (!snapshots_repository_.find(tx, row->id, snapshot))
+                snapshots_repository_.insert(tx, {.volume = row->id, .name = snapshot});
+        if (also) also(tx);
+    });
+    if (!volume.custom) link(volume_name(volume.project, volume.name), pool);
+}
+
+} // namespace lxdcore::storage

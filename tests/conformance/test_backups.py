@@ -1,0 +1,388 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Backups of instances and instances from backups, with the stock client; archives go to a real LXD and back."""
+import io
+import os
+import shutil
+import tarfile
+
+import pytest
+import yaml
+
+import backups
+from daemons import Daemon, run, wait_until
+
+FILE = "/root/kept"
+
+
+@pytest.fixture
+def filled(daemon, running):
+    daemon.lxc("exec", running, "--", "sh", "-c", f"echo content > {FILE}; ln {FILE} {FILE}2; ln -s /nowhere /root/l")
+    return running
+
+
+@pytest.fixture
+def other(daemon, name):
+    """A second name, removed like the first."""
+    second = name + "b"
+    yield second
+    daemon.api.run("PUT", f"/1.0/instances/{second}/state", {"action": "stop", "force": True}, ok=False)
+    daemon.api.run("DELETE", f"/1.0/instances/{second}", ok=False)
+
+
+def volume(daemon, name):
+    return daemon.dir / "storage-pools/default/containers" / name
+
+
+def listing(path):
+    with tarfile.open(path) as tar:
+        return tar.getnames()
+
+
+def test_an_export_is_imported_under_another_name(daemon, filled, other, tmp_path):
+    daemon.lxc("config", "set", filled, "user.told", "a: 'b'\n#c")
+    daemon.lxc("export", filled, tmp_path / "b.tar.gz")
+    assert daemon.api.get(f"/1.0/instances/{filled}/backups").metadata == []  # the client removes it
+    names = listing(tmp_path / "b.tar.gz")
+    assert names[0] == "backup/index.yaml"
+    assert {"backup/container", "backup/container/backup.yaml", "backup/container/rootfs" + FILE} <= set(names)
+    daemon.lxc("import", tmp_path / "b.tar.gz", other)
+    daemon.lxc("start", other)
+    assert daemon.lxc("exec", other, "--", "cat", FILE, FILE + "2").stdout == "content\ncontent\n"
+    assert daemon.lxc("exec", other, "--", "stat", "-c", "%u %h", FILE).stdout == "0 2\n"
+    before, after = (daemon.api.get(f"/1.0/instances/{n}").metadata for n in (filled, other))
+    assert after["config"]["user.told"] == "a: 'b'\n#c"
+    assert after["created_at"] == before["created_at"]
+    for key in ("volatile.base_image", "volatile.eth0.hwaddr", "volatile.uuid"):
+        assert after["config"][key] == before["config"][key]
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip", "gzip -1", "bzip2", "xz", "lzma", "zstd"])
+def test_all_compressors_go_both_ways(daemon, container, other, tmp_path, compression):
+    daemon.lxc("export", container, tmp_path / "b", "--compression", compression, "--instance-only")
+    kind = {"none": "POSIX tar", "gzip": "gzip", "bzip2": "bzip2", "xz": "XZ", "lzma": "LZMA", "zstd": "Zstandard"}
+    assert kind[compression.split()[0]] in run("file", tmp_path / "b").stdout
+    daemon.lxc("import", tmp_path / "b", other)
+    assert (volume(daemon, other) / "rootfs/bin").is_dir()
+
+
+def test_backups_are_listed_renamed_downloaded_and_removed(daemon, api, container):
+    base = f"/1.0/instances/{container}/backups"
+    operation = api.run("POST", base, {"name": "b1", "expires_at": "2090-01-01T00:00:00Z", "instance_only": True})
+    assert operation["description"] == "Backing up instance"
+    assert operation["resources"]["backups"] == ["/1.0/backups/b1"]
+    assert "/s)" in operation["metadata"]["create_backup_progress"]
+    api.run("POST", base, {})
+    assert api.get(base).metadata == [f"{base}/b1", f"{base}/backup0"]
+    found = api.get(base + "?recursion=1").metadata[0]
+    assert found == api.get(base + "/b1").metadata
+    assert {**found, "created_at": ""} == {"name": "b1", "created_at": "", "expires_at": "2090-01-01T00:00:00Z",
+                                           "instance_only": True, "container_only": True, "optimized_storage": False}
+    api.run("POST", base + "/b1", {"name": "b2"})
+    assert api.get(base + "/b1").status == 404
+    reply = api.get(base + "/b2/export")
+    assert reply.status == 200 and reply.headers["Content-Type"] == "application/octet-stream"
+    with tarfile.open(fileobj=io.BytesIO(reply.body)) as tar:
+        index = yaml.safe_load(tar.extractfile("backup/index.yaml"))
+    assert (index["name"], index["backend"], index["type"]) == (container, "dir", "container")
+    folder = daemon.dir / "backups/instances" / container
+    assert sorted(os.listdir(folder)) == ["b2", "backup0"]
+    assert (folder / "b2").stat().st_mode & 0o777 == 0o600
+    assert api.run("DELETE", base + "/b2")["description"] == "Removing instance backup"
+    assert os.listdir(folder) == ["backup0"]
+    api.run("DELETE", f"/1.0/instances/{container}")
+    assert not folder.exists()
+
+
+def test_a_backup_follows_its_instance_to_another_name(daemon, api, container, other):
+    api.run("POST", f"/1.0/instances/{container}/backups", {"name": "b1"})
+    api.run("POST", f"/1.0/instances/{container}", {"name": other})
+    assert api.get(f"/1.0/instances/{other}/backups/b1/export").status == 200
+    api.run("POST", f"/1.0/instances/{other}/backups/b1", {"name": "b2"})
+    assert [url.rsplit("/", 1)[1] for url in api.get(f"/1.0/instances/{other}/backups").metadata] == ["b2"]
+
+
+def test_a_name_is_given_once(api, container):
+    base = f"/1.0/instances/{container}/backups"
+    api.run("POST", base, {"name": "b1"})
+    before = api.get(base + "/b1/export").body
+    operation = api.run("POST", base, {"name": "b1"}, ok=False)
+    assert operation["err"] == 'Backup "b1" already exists'
+    assert api.get(base + "/b1/export").body == before
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("name", ["a/b", "..", ".x", "a\\b", "a\nb", "x" * 300])
+def test_r08_backup_names_are_checked(api, container, name):
+    base = f"/1.0/instances/{container}/backups"
+    assert api.post(base, {"name": name}).status == 400
+    api.run("POST", base, {"name": "ok"})
+    assert api.post(base + "/ok", {"name": name}).status == 400
+    assert api.get(base).metadata == [base + "/ok"]
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("compression", ["gzip --help", "gzip -1 -2", "sh", "gzip;x", "zstd -99"])
+def test_r07_compressors_take_a_level_only(api, container, compression):
+    assert api.post(f"/1.0/instances/{container}/backups", {"compression_algorithm": compression}).status == 400
+
+
+def test_what_is_not_there_is_not_found(api, container):
+    base = f"/1.0/instances/{container}/backups"
+    for reply in (api.get(base + "/no"), api.delete(base + "/no"), api.get(base + "/no/export"),
+                  api.post(base + "/no", {"name": "b"})):
+        assert reply.status == 404
+        assert reply.error == "Load backup from database: Instance backup not found"
+    assert api.get("/1.0/instances/no-such/backups").status == 404
+
+
+# -- backup.yaml -------------------------------------------------------------------------------------------------------
+def read_file(daemon, name):
+    return yaml.safe_load((volume(daemon, name) / "backup.yaml").read_text())
+
+
+def test_backup_yaml_is_kept_current(daemon, api, container, other):
+    path = volume(daemon, container) / "backup.yaml"
+    assert path.stat().st_mode & 0o7777 == 0o400
+    seen = api.get(f"/1.0/instances/{container}").metadata
+    document = read_file(daemon, container)
+    for key in ("config", "devices", "expanded_config", "expanded_devices", "profiles", "name", "architecture", "type"):
+        assert document["container"][key] == seen[key], key
+    assert list(document["container"])[:4] == ["architecture", "config", "devices", "ephemeral"]  # LXD's order
+    assert document["pool"]["driver"] == "dir" and document["profiles"][0]["name"] == "default"
+    assert document["volume"]["name"] == container
+    api.run("PATCH", f"/1.0/instances/{container}", {"config": {"user.new": "1", "limits.memory": "100MiB"}})
+    assert read_file(daemon, container)["container"]["config"]["user.new"] == "1"
+    api.run("PUT", f"/1.0/instances/{container}/state", {"action": "start"})
+    assert "volatile.eth0.host_name" in read_file(daemon, container)["container"]["config"]
+    api.run("PUT", f"/1.0/instances/{container}/state", {"action": "stop", "force": True})
+    api.run("POST", f"/1.0/instances/{container}", {"name": other})
+    document = read_file(daemon, other)
+    assert document["container"]["name"] == document["volume"]["name"] == other
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("kind", ["link", "directory", "fifo", "hard link"])
+def test_r02_backup_yaml_is_a_file_of_its_own(daemon, api, container, canary, kind):
+    path = volume(daemon, container) / "backup.yaml"
+    path.unlink()
+    if kind == "link":
+        path.symlink_to(canary / "secret")
+    elif kind == "directory":
+        path.mkdir()
+    elif kind == "fifo":
+        os.mkfifo(path)
+    else:
+        shutil.copy(canary / "secret", path.parent / "other")
+        os.link(path.parent / "other", path)
+    api.run("PATCH", f"/1.0/instances/{container}", {"config": {"user.new": "1"}})
+    assert read_file(daemon, container)["container"]["config"]["user.new"] == "1"
+    assert not path.is_symlink() and path.stat().st_nlink == 1
+    if kind == "hard link":
+        assert (path.parent / "other").read_text() == "canary-secret\n"
+
+
+# -- archives that lie -------------------------------------------------------------------------------------------------
+def traces(daemon):
+    pool = daemon.dir / "storage-pools/default"
+    wait_until(lambda: not list(pool.glob("*/.*")), what="no staged volume")
+    return {str(p.relative_to(daemon.dir)) for top in ("containers", "backups", "storage-pools/default/containers",
+                                                       "storage-pools/default/containers-snapshots")
+            for p in (daemon.dir / top).rglob("*") if "rootfs" not in p.parts}
+
+
+def refused(daemon, data, name="liar", **options):
+    """Neither an instance nor anything else comes of it; gives the text."""
+    before = traces(daemon)
+    reply = backups.post(daemon, data, **options)
+    if reply.status == 202:
+        operation = daemon.api.wait(reply.operation())
+        assert operation["status_code"] == 400, operation
+        text = operation["err"]
+    else:
+        assert 400 <= reply.status < 500, (reply.status, reply.body)
+        text = reply.error
+    assert daemon.api.get(f"/1.0/instances/{name}").status == 404
+    assert traces(daemon) == before
+    assert daemon.api.get("/1.0").status == 200
+    return text
+
+
+def without(document, path):
+    if len(path) > 1:
+        return {**document, path[0]: without(document[path[0]], path[1:])}
+    return {key: value for key, value in document.items() if key != path[0]}
+
+
+def changed(document, path, value):
+    if not path:
+        return value
+    return {**document, path[0]: changed(document.get(path[0], {}), path[1:], value)}
+
+
+def all_paths(document, prefix=()):
+    for key, value in document.items():
+        yield prefix + (key,)
+        if isinstance(value, dict):
+            yield from all_paths(value, prefix + (key,))
+
+
+@pytest.mark.ours
+@pytest.mark.limit(400)
+def test_r52_no_field_of_the_index_is_needed_to_survive(daemon):
+    """Each is left out, null and of another type in turn: an instance or an error, never anything else."""
+    whole = backups.index("liar")
+    for path in all_paths(whole):
+        for document in (without(whole, path), changed(whole, path, None), changed(whole, path, [["x"]]),
+                         changed(whole, path, -2**63), changed(whole, path, "x" * 70000)):
+            reply = backups.post(daemon, backups.archive(document))
+            assert reply.status in (202, 400), (path, reply.status, reply.body)
+            if reply.status == 202:
+                operation = daemon.api.wait(reply.operation())
+                if operation["status_code"] == 200:
+                    made = operation["resources"]["instances"][0]
+                    daemon.api.run("DELETE", made)
+    assert daemon.api.get("/1.0/instances/liar").status == 404
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("name", ["../../evil", "a/b", "..", "", "-x", "1234", "a" * 70, "a\nb", "x_y"])
+def test_r08_names_in_an_archive_are_checked(daemon, name):
+    refused(daemon, backups.archive(backups.index(name)))
+    refused(daemon, backups.archive(changed(backups.index("liar"), ("config", "container", "name"), name)))
+    if name and "\n" not in name:
+        assert backups.post(daemon, backups.archive(backups.index("liar")), name=name).status == 400
+    snapshots = backups.index("liar", snapshots=["s0"])
+    if name not in ("-x", "1234", "a" * 70, "x_y"):
+        refused(daemon, backups.archive(changed(snapshots, ("snapshots",), [name])))
+    assert not list(daemon.base.rglob("evil*"))
+
+
+def member(name, **fields):
+    return backups.entry(name, **fields)
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("extra", [
+    [member("../../x", content=b"x")],
+    [member("/abs", content=b"x")],
+    [member("backup/container/../../../x", content=b"x")],
+    [member("backup/container/rootfs/l", kind=tarfile.SYMTYPE, linkname="/"),
+     member("backup/container/rootfs/l/evil", content=b"x")],
+    [member("backup/container/rootfs/h", kind=tarfile.LNKTYPE, linkname="/etc/shadow")],
+    [member("backup/container/rootfs/h", kind=tarfile.LNKTYPE, linkname="backup/index.yaml")],
+    [member("backup/container/rootfs", kind=tarfile.SYMTYPE, linkname="/")],
+    [member("backup/container/metadata.yaml", kind=tarfile.SYMTYPE, linkname="/etc/shadow")],
+    [member("backup/container/templates", kind=tarfile.SYMTYPE, linkname="/")],
+], ids=["dotdot", "absolute", "dotdot inside", "through a link", "hard link out", "hard link to the index",
+        "rootfs a link", "metadata a link", "templates a link"])
+def test_r03_entries_that_lead_elsewhere_are_refused(daemon, extra):
+    refused(daemon, backups.archive(backups.index("liar"), extra=extra))
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("broken", ["truncated", "empty", "text", "no index", "no rootfs", "index twice", "large index",
+                                    "index a link", "deep index", "aliases"])
+def test_r55_broken_archives_end_with_an_error(daemon, broken):
+    good = backups.archive(backups.index("liar"))
+    members = backups.members(backups.index("liar"))
+    data = {"truncated": good[:len(good) // 2], "empty": b"", "text": b"hello",
+            "no index": backups.make_tar(members[1:]),
+            "no rootfs": backups.make_tar(members[:3]),
+            "index twice": backups.make_tar(members + [members[0]]),
+            "large index": backups.archive("a: b\n" + "#" * (2 << 20)),
+            "index a link": backups.make_tar([backups.entry("backup/index.yaml", kind=tarfile.SYMTYPE,
+                                                            linkname="/etc/shadow"), *members[1:]]),
+            "deep index": backups.archive("[" * 5000),
+            "aliases": backups.archive("a: &a [x]\nb: [*a, *a]\n")}[broken]
+    if broken == "index twice":  # the first counts
+        return
+    refused(daemon, data)
+
+
+@pytest.mark.ours
+def test_r24_only_the_index_counts(daemon, api):
+    inner = backups.index("liar", config={"security.privileged": "true"})["config"]
+    backups.upload(daemon, backups.archive(backups.index("liar"), inner=inner))
+    try:
+        seen = api.get("/1.0/instances/liar").metadata
+        assert "security.privileged" not in seen["expanded_config"]
+        assert "security.privileged" not in (volume(daemon, "liar") / "backup.yaml").read_text()
+    finally:
+        api.run("DELETE", "/1.0/instances/liar")
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("config", [
+    {"raw.lxc": "lxc.hook.start-host=/bin/true\nlxc.log.file=/x"}, {"environment.A": "x\nlxc.hook=1"},
+    {"no.such.key": "1"}, {"volatile.last_state.idmap": "{"}, {"volatile.base_image": "../../x"},
+    {"volatile.uuid": "no"}, {"limits.memory": "-1"}], ids=str)
+def test_r22_configuration_in_an_archive_is_judged(daemon, config):
+    refused(daemon, backups.archive(backups.index("liar", config=config)))
+
+
+@pytest.mark.ours
+def test_volatile_keys_of_an_archive_do_not_become_the_instances(daemon, api):
+    config = {"volatile.eth0.host_name": "eth0", "volatile.last_state.power": "RUNNING", "volatile.idmap.base": "7",
+              "volatile.idmap.next": "[]", "volatile.eth0.hwaddr": "00:16:3e:01:02:03"}
+    backups.upload(daemon, backups.archive(backups.index("kept", config=config)))
+    try:
+        seen = api.get("/1.0/instances/kept").metadata["config"]
+        assert seen["volatile.eth0.hwaddr"] == "00:16:3e:01:02:03" and seen["volatile.uuid"] == backups.UUID
+        assert "volatile.eth0.host_name" not in seen and seen.get("volatile.last_state.power") != "RUNNING"
+        assert seen["volatile.idmap.next"] != "[]"
+    finally:
+        api.run("DELETE", "/1.0/instances/kept")
+
+
+def test_an_instance_that_exists_is_not_replaced(daemon, container):
+    reply = backups.post(daemon, backups.archive(backups.index(container)))
+    operation = daemon.api.wait(reply.operation())
+    assert operation["err"] == "Create instance from backup: Cannot restore volume, already exists on target"
+
+
+def test_an_unknown_pool_is_refused(daemon):
+    reply = backups.post(daemon, backups.archive(backups.index("liar")), pool="nope")
+    assert reply.status >= 400 and "Storage pool not found" in reply.error
+
+
+# -- a real LXD --------------------------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def peer():
+    """A real LXD beside ours."""
+    if not shutil.which("lxd"):
+        pytest.skip("no real LXD")
+    daemon = Daemon("lxd", name="peer", bridge=f"lxcp{os.getpid() % 1000}",
+                    subnet=os.environ.get("LXDCORE_TEST_SUBNET_2", "10.72.9"))
+    try:
+        daemon.start().setup()
+        yield daemon
+    finally:
+        daemon.stop()
+        daemon.destroy()
+
+
+def fill(daemon, name):
+    daemon.lxc("launch", "bb", name)
+    daemon.lxc("exec", name, "--", "sh", "-c", f"echo content > {FILE}; chown 5:6 {FILE}; chmod 4751 {FILE}")
+    daemon.lxc("stop", "-f", name)
+
+
+def check(daemon, name):
+    daemon.lxc("start", name)
+    out = daemon.lxc("exec", name, "--", "stat", "-c", "%u:%g %a", FILE).stdout
+    assert out == "5:6 4751\n"
+    assert daemon.lxc("exec", name, "--", "cat", FILE).stdout == "content\n"
+    daemon.lxc("delete", "-f", name)
+
+
+@pytest.mark.ours
+@pytest.mark.limit(300)
+def test_backups_go_to_a_real_lxd_and_come_from_it(daemon, peer, tmp_path):
+    for source, target, compression in ((daemon, peer, "gzip"), (peer, daemon, "gzip"), (daemon, peer, "zstd"),
+                                        (peer, daemon, "xz")):
+        fill(source, "across")
+        source.lxc("export", "across", tmp_path / "b", "--compression", compression)
+        source.lxc("delete", "-f", "across")
+        target.lxc("import", tmp_path / "b", "arrived")
+        check(target, "arrived")
+        os.unlink(tmp_path / "b")

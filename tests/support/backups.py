@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Backups made in memory, good ones and hostile ones, and how they are uploaded."""
+import copy
+
+import yaml
+
+from tarballs import entry, make_tar, metadata, rootfs_members
+from tarballs import tarfile
+
+UUID = "1cab0700-d6a7-4d47-815b-3f48ebb6b4be"
+
+
+def index(name, snapshots=(), config=None, **fields):
+    """What index.yaml says of an instance without anything special."""
+    instance = {"architecture": "x86_64", "config": {"user.x": "y", "volatile.uuid": UUID, **(config or {})},
+                "devices": {}, "ephemeral": False, "profiles": ["default"], "stateful": False, "description": "",
+                "created_at": "2026-01-02T03:04:05Z", "name": name, "status": "Stopped", "status_code": 102,
+                "last_used_at": "1970-01-01T00:00:00Z", "location": "none", "type": "container", "project": "default"}
+    document = {"container": instance, "pool": {"config": {}, "description": "", "name": "default", "driver": "dir"},
+                "profiles": [{"config": {}, "description": "", "devices": {}, "name": "default"}],
+                "volume": {"config": {}, "description": "", "name": name, "type": "container",
+                           "content_type": "filesystem"}}
+    if snapshots:
+        document["snapshots"] = [snapshot(s, instance) for s in snapshots]
+        document["volume_snapshots"] = [{"description": "", "name": s, "config": {}, "content_type": "filesystem"}
+                                        for s in snapshots]
+    whole = {"name": name, "backend": "dir", "pool": "default", "optimized": False, "optimized_header": False,
+             "type": "container", "config": document}
+    if snapshots:
+        whole["snapshots"] = list(snapshots)
+    return {**whole, **fields}
+
+
+def snapshot(name, instance):
+    return {"name": name, "expires_at": "0001-01-01T00:00:00Z", "architecture": instance["architecture"],
+            "config": copy.deepcopy(instance["config"]), "created_at": "2026-01-03T03:04:05Z", "devices": {},
+            "ephemeral": False, "profiles": ["default"], "stateful": False, "size": -1}
+
+
+def volume_members(prefix, inner=None):
+    members = [entry(prefix, kind=tarfile.DIRTYPE), entry(f"{prefix}/metadata.yaml", metadata())]
+    if inner is not None:
+        members.append(entry(f"{prefix}/backup.yaml", yaml.safe_dump(inner).encode(), mode=0o400))
+    return members + rootfs_members(f"{prefix}/rootfs")
+
+
+def members(document, extra=(), inner=None):
+    """The members of an archive; `document` may be text."""
+    text = document if isinstance(document, (str, bytes)) else yaml.safe_dump(document)
+    text = text.encode() if isinstance(text, str) else text
+    snapshots = document.get("snapshots", []) if isinstance(document, dict) else []
+    found = [entry("backup/index.yaml", text)]
+    if isinstance(snapshots, list):
+        for name in snapshots:
+            found += volume_members(f"backup/snapshots/{name}")
+    return found + volume_members("backup/container", inner) + list(extra)
+
+
+def archive(document, **options):
+    return make_tar(members(document, **options))
+
+
+def post(daemon, data, name="", pool=""):
+    headers = {"Content-Type": "application/octet-stream"}
+    headers.update({"X-LXD-name": name} if name else {})
+    headers.update({"X-LXD-pool": pool} if pool else {})
+    return daemon.api.request("POST", "/1.0/instances", data=data, headers=headers)
+
+
+def upload(daemon, data, name="", pool=""):
+    """To the end; gives the operation. @raises AssertionError when it fails"""
+    reply = post(daemon, data, name, pool)
+    assert reply.status == 202, (reply.status, reply.body[:500])
+    operation = daemon.api.wait(reply.operation())
+    assert operation["status_code"] == 200, operation["err"]
+    return operation
