@@ -44,7 +44,7 @@ BackupInstance read_lost(const Dir& content, const storage::LostVolume& volume, 
                         fmt::format("{} has {} mismatch in its backup file ({} doesn't match's pool's {})", who, what,
                                     text::quote(told), text::quote(real))};
     };
-    check("a different instance name", instance.request.name, volume.name);
+    check("instance name", instance.request.name, volume.name);
     check("pool name", instance.pool, pool);
     check("project name", instance.project, volume.project);
     return instance;

@@ -2,8 +2,10 @@
 // What a lost database knew, found again on the pools (R45). Nothing on a pool is changed.
 #include <optional>
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 
 #include <lxdcore/error.hpp>
 
@@ -39,15 +41,20 @@ void check_pool_name(const std::string& name) {
     if (name.empty() || name.front() == '.') throw Error{ErrorCode::InvalidArgument, "Invalid storage pool name"};
 }
 
+std::uint64_t mount_of(const Dir& dir) {
+    struct statx status {};
+    if (::statx(dir.fd(), "", AT_EMPTY_PATH, STATX_MNT_ID, &status) != 0) throw_errno(dir.path());
+    return status.stx_mnt_id;
+}
+
 /// A pool that is mounted to be looked at, and not longer unless it was before.
 class Glance {
 public:
     Glance(const Dir& pools, const std::string& name, StorageDriver& driver) : pools_{pools}, name_{name} {
-        const auto before = pools_.stat_if_exists(name_);
-        made_ = !before;
+        made_ = !pools_.exists(name_);
+        const auto before = made_ ? mount_of(pools_) : mount_of(pools_.dir(name_));
         driver.mount_pool();
-        const auto after = pools_.stat(name_);
-        mounted_ = after.st_dev != pools_.stat("").st_dev || (before && before->st_ino != after.st_ino);
+        mounted_ = mount_of(pools_.dir(name_)) != before;
     }
     Glance(const Glance&) = delete;
     Glance& operator=(const Glance&) = delete;

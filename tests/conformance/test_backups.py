@@ -345,6 +345,63 @@ def test_an_unknown_pool_is_refused(daemon):
     assert reply.status >= 400 and "Storage pool not found" in reply.error
 
 
+# -- disks that are full, or cannot be written to --------------------------------------------------------------------
+@pytest.fixture
+def small_disk(tmp_path):
+    """mount(path) puts a filesystem of 24 MiB there."""
+    mounted = []
+
+    def mount(path):
+        path.mkdir(exist_ok=True)
+        run("mount", "-t", "tmpfs", "-o", "size=24m,mode=0711", "small", path)
+        mounted.append(path)
+        return path
+
+    yield mount
+    for path in mounted:
+        run("umount", "-l", path, check=False)
+
+
+@pytest.mark.ours
+def test_a_full_disk_leaves_no_part_of_a_backup(daemon, api, container, small_disk):
+    folder = daemon.dir / "backups/instances"
+    (volume(daemon, container) / "rootfs/root/large").write_bytes(os.urandom(30 << 20))
+    api.run("POST", f"/1.0/instances/{container}/backups", {"name": "b1"})
+    shutil.rmtree(folder / container)  # its row stays
+    small_disk(folder)
+    operation = api.run("POST", f"/1.0/instances/{container}/backups", {"name": "b2"}, ok=False)
+    assert "No space left" in operation["err"]
+    assert os.listdir(folder / container) == []
+    assert len(api.get(f"/1.0/instances/{container}/backups").metadata) == 1
+    os.unlink(volume(daemon, container) / "rootfs/root/large")
+    api.run("POST", f"/1.0/instances/{container}/backups", {"name": "b2"})  # no restart is needed
+    run("mount", "-o", "remount,ro", folder)
+    assert api.run("POST", f"/1.0/instances/{container}/backups", {"name": "b3"}, ok=False)["status_code"] == 400
+    assert api.run("DELETE", f"/1.0/instances/{container}/backups/b2", ok=False)["status_code"] == 400
+    assert api.get(f"/1.0/instances/{container}/backups/b2/export").status == 200
+    run("mount", "-o", "remount,rw", folder)
+    api.run("DELETE", f"/1.0/instances/{container}/backups/b2")
+
+
+@pytest.mark.ours
+def test_a_full_pool_leaves_no_part_of_an_import(daemon, api, small_disk, tmp_path):
+    os.chmod(tmp_path, 0o711)
+    source = small_disk(tmp_path / "pool")
+    large = [backups.entry("backup/container/rootfs/large", os.urandom(30 << 20))]
+    api.run("POST", "/1.0/storage-pools", {"name": "small", "driver": "dir", "config": {"source": str(source)}})
+    try:
+        reply = backups.post(daemon, backups.archive(backups.index("liar"), extra=large), pool="small")
+        operation = api.wait(reply.operation())
+        assert "No space left" in operation["err"]
+        wait_until(lambda: os.listdir(source / "containers") == [], what="an empty pool")
+        assert api.get("/1.0/instances/liar").status == 404
+        backups.upload(daemon, backups.archive(backups.index("fits")), pool="small")
+        assert api.get("/1.0/instances/fits").metadata["devices"]["root"]["pool"] == "small"
+        api.run("DELETE", "/1.0/instances/fits")
+    finally:
+        api.run("DELETE", "/1.0/storage-pools/small")
+
+
 # -- a real LXD --------------------------------------------------------------------------------------------------------
 @pytest.fixture(scope="module")
 def peer():
@@ -352,7 +409,7 @@ def peer():
     if not shutil.which("lxd"):
         pytest.skip("no real LXD")
     daemon = Daemon("lxd", name="peer", bridge=f"lxcp{os.getpid() % 1000}",
-                    subnet=os.environ.get("LXDCORE_TEST_SUBNET_2", "10.72.9"))
+                    subnet=os.environ.get("LXDCORE_TEST_SUBNET_3", "10.73.9"))
     try:
         daemon.start().setup()
         yield daemon
