@@ -58,6 +58,7 @@ BackupDocument Manager::backup_document(const Loaded& instance) const {
 
 void Manager::write_backup_file(const InstanceRef& ref) const noexcept {
     try {
+        const std::lock_guard lock{metadata_mutex_}; // whoever writes last has read last
         const auto content = api::encode_ordered_yaml(backup_document(load(ref)).json());
         const auto volume = s_.storage.open_instance(ref.project, ref.name);
         // R2: whatever has its name and is no file of its own goes.
