@@ -5,8 +5,8 @@
 
 #include "instance/lxc/raw_lxc.hpp"
 #include "instance/manager.hpp"
-#include "instance/shift.hpp"
 #include "system/idmap_raw.hpp"
+#include "system/shift.hpp"
 #include "util/text.hpp"
 
 namespace lxdcore::instance {

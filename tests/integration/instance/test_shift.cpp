@@ -14,8 +14,8 @@
 
 #include <fmt/format.h>
 
-#include "instance/shift.hpp"
 #include "integration/instance/world.hpp"
+#include "system/shift.hpp"
 #include "util/dir.hpp"
 
 using namespace lxdcore;

@@ -7,7 +7,7 @@
 #include "system/idmap.hpp"
 #include "util/dir.hpp"
 
-namespace lxdcore::instance {
+namespace lxdcore {
 
 /// The maps that a tree of @p from goes through to end at @p to; no two neighbours have an id in common, so that each
 /// stretch can be repeated after a kill -9 at any point. @throws Error BadState if the maps leave no ids to go by
@@ -19,4 +19,4 @@ std::vector<IdMap> shift_route(const IdMap& from, const IdMap& to);
 /// @throws Error, Cancelled when @p stop was requested
 void shift_tree(const Dir& root, const IdMap& from, const IdMap& to, std::stop_token stop = {});
 
-} // namespace lxdcore::instance
+} // namespace lxdcore

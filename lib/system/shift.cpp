@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "instance/shift.hpp"
+#include "system/shift.hpp"
 
 #include <endian.h>
 #include <fcntl.h>
@@ -15,7 +15,7 @@
 
 #include <lxdcore/error.hpp>
 
-namespace lxdcore::instance {
+namespace lxdcore {
 
 namespace {
 
@@ -201,11 +201,11 @@ std::vector<IdMap> shift_route(const IdMap& from, const IdMap& to) {
         const IdMap between{.ranges = {{.host = first, .ns = 0, .count = count}}};
         if (!share_ids(from, between, count) && !share_ids(between, to, count)) return {between, to};
     }
-    throw Error{ErrorCode::BadState, "No unused ids to shift the container's files by way of"};
+    throw Error{ErrorCode::BadState, "No unused ids to shift the files by way of"};
 }
 
 void shift_tree(const Dir& root, const IdMap& from, const IdMap& to, std::stop_token stop) {
     Shifter{from, to, std::move(stop)}.root(root);
 }
 
-} // namespace lxdcore::instance
+} // namespace lxdcore
