@@ -83,7 +83,7 @@ std::span<const Key> dir_pool_keys() {
         {"volume.size", "", check::size, false, true},
         {"volume.snapshots.expiry", "", check::expiry, false, true},
         {"volume.snapshots.pattern", "", check::any, false, true},
-        {"volume.snapshots.schedule", "", check::schedule, false, true},
+        {"volume.snapshots.schedule", "", check::volume_schedule, false, true},
     };
     return table;
 }
@@ -102,7 +102,7 @@ std::span<const Key> btrfs_pool_keys() {
         {"volume.size", "", check::size, false, true},
         {"volume.snapshots.expiry", "", check::expiry, false, true},
         {"volume.snapshots.pattern", "", check::any, false, true},
-        {"volume.snapshots.schedule", "", check::schedule, false, true},
+        {"volume.snapshots.schedule", "", check::volume_schedule, false, true},
     };
     return table;
 }

@@ -13,6 +13,33 @@ std::int64_t id_of(Transaction& tx, std::string_view sql, const std::string& nam
     return rows.int64(0);
 }
 
+void write_config(Transaction& tx, std::int64_t id, const api::StringMap& config) {
+    for (const auto& [key, value] : config)
+        if (!value.empty())
+            tx.insert("INSERT INTO storage_volumes_config (storage_volume_id, key, value) VALUES (:id, :key, :value)",
+                      {{":id", id}, {":key", key}, {":value", value}});
+}
+
+/// @p owners "instances", @p owner "instance": the tables of devices differ in these words only.
+void redirect(Transaction& tx, const std::string& owners, const std::string& owner, const StorageVolumeRow& from,
+              const StorageVolumeRow& to) {
+    const auto config = owners + "_devices_config", device = owner + "_device_id";
+    auto rows = tx.query("SELECT d.id FROM " + owners + "_devices AS d JOIN " + owners + " AS o ON o.id = d." + owner +
+                             "_id JOIN projects AS p ON p.id = o.project_id JOIN " + config + " AS s ON s." + device +
+                             " = d.id AND s.key = 'source' JOIN " + config + " AS q ON q." + device +
+                             " = d.id AND q.key = 'pool' "
+                             "WHERE p.name = :project AND s.value = :name AND q.value = :pool",
+                         {{":project", from.project}, {":name", from.name}, {":pool", from.pool}});
+    std::vector<std::int64_t> devices;
+    while (rows.next())
+        devices.push_back(rows.int64(0));
+    for (const auto id : devices) {
+        for (const auto& [key, value] : {std::pair{"source", to.name}, std::pair{"pool", to.pool}})
+            tx.exec("UPDATE " + config + " SET value = :value WHERE " + device + " = :id AND key = :key",
+                    {{":id", id}, {":key", key}, {":value", value}});
+    }
+}
+
 Value text_or_null(const std::optional<std::string>& text) { return text ? Value{*text} : Value{nullptr}; }
 
 } // namespace
@@ -54,7 +81,7 @@ std::optional<StorageVolumeRow> StorageVolumeRepository::find(Transaction& tx, c
     return std::move(rows.front());
 }
 
-void StorageVolumeRepository::insert(Transaction& tx, const StorageVolumeRow& row) const {
+std::int64_t StorageVolumeRepository::insert(Transaction& tx, const StorageVolumeRow& row) const {
     const auto pool = id_of(tx, "SELECT id FROM storage_pools WHERE name = :name", row.pool, "Storage pool not found");
     const auto project = id_of(tx, "SELECT id FROM projects WHERE name = :name", row.project, "Project not found");
     const auto id =
@@ -66,9 +93,37 @@ void StorageVolumeRepository::insert(Transaction& tx, const StorageVolumeRow& ro
                    {":description", row.description},
                    {":project", project},
                    {":content", row.block}});
-    for (const auto& [key, value] : row.config)
-        tx.insert("INSERT INTO storage_volumes_config (storage_volume_id, key, value) VALUES (:id, :key, :value)",
-                  {{":id", id}, {":key", key}, {":value", value}});
+    write_config(tx, id, row.config);
+    return id;
+}
+
+void StorageVolumeRepository::update(Transaction& tx, const StorageVolumeRow& row) const {
+    tx.exec("UPDATE storage_volumes SET description = :description WHERE id = :id",
+            {{":id", row.id}, {":description", row.description}});
+    tx.exec("DELETE FROM storage_volumes_config WHERE storage_volume_id = :id", {{":id", row.id}});
+    write_config(tx, row.id, row.config);
+}
+
+void StorageVolumeRepository::set_config(Transaction& tx, std::int64_t id, const api::StringMap& changes) const {
+    for (const auto& [key, value] : changes)
+        tx.exec("DELETE FROM storage_volumes_config WHERE storage_volume_id = :id AND key = :key",
+                {{":id", id}, {":key", key}});
+    write_config(tx, id, changes);
+}
+
+void StorageVolumeRepository::move(Transaction& tx, const StorageVolumeRow& row) const {
+    const auto taken = find(tx, {.pool = row.pool, .project = row.project, .name = row.name, .kind = row.kind});
+    if (taken && taken->id != row.id) throw Error{ErrorCode::AlreadyExists, "Volume by that name already exists"};
+    const auto pool = id_of(tx, "SELECT id FROM storage_pools WHERE name = :name", row.pool, "Storage pool not found");
+    const auto project = id_of(tx, "SELECT id FROM projects WHERE name = :name", row.project, "Project not found");
+    tx.exec("UPDATE storage_volumes SET storage_pool_id = :pool, project_id = :project, name = :name WHERE id = :id",
+            {{":id", row.id}, {":pool", pool}, {":project", project}, {":name", row.name}});
+}
+
+void StorageVolumeRepository::redirect_devices(Transaction& tx, const StorageVolumeRow& from,
+                                               const StorageVolumeRow& to) const {
+    redirect(tx, "instances", "instance", from, to);
+    redirect(tx, "profiles", "profile", from, to);
 }
 
 void StorageVolumeRepository::rename(Transaction& tx, std::int64_t id, const std::string& name) const {

@@ -33,7 +33,16 @@ public:
     std::vector<StorageVolumeRow> list(Transaction& tx, const Filter& filter) const; ///< by id
     std::optional<StorageVolumeRow> find(Transaction& tx, const Filter& filter) const;
     /// @throws Error AlreadyExists, NotFound for an unknown pool or project
-    void insert(Transaction& tx, const StorageVolumeRow& row) const;
+    std::int64_t insert(Transaction& tx, const StorageVolumeRow& row) const;
+    /// Description and configuration, by id.
+    void update(Transaction& tx, const StorageVolumeRow& row) const;
+    /// Single config keys; "" removes one.
+    void set_config(Transaction& tx, std::int64_t id, const api::StringMap& changes) const;
+    /// To the pool, project and name of @p row, by id; with all that hangs on it.
+    /// @throws Error AlreadyExists, NotFound for an unknown pool or project
+    void move(Transaction& tx, const StorageVolumeRow& row) const;
+    /// Disks of instances and profiles in @p project that name the volume name another from now on.
+    void redirect_devices(Transaction& tx, const StorageVolumeRow& from, const StorageVolumeRow& to) const;
     void rename(Transaction& tx, std::int64_t id, const std::string& name) const;
     void remove(Transaction& tx, std::int64_t id) const;
     /// Whether an instance with the volume's name exists.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "operation/operation_types.hpp"
 
+#include "operation/volume_operation_types.hpp"
+
 namespace lxdcore {
 
 std::string_view operation_description(int type) {
@@ -67,6 +69,14 @@ std::string_view operation_description(int type) {
         return "Migrating storage volume";
     case kVolumeMove:
         return "Moving storage volume";
+    case kVolumeSnapshotCreate:
+        return "Creating storage volume snapshot";
+    case kVolumeSnapshotDelete:
+        return "Deleting storage volume snapshot";
+    case kVolumeSnapshotsExpire:
+        return "Cleaning up expired volume snapshots";
+    case kVolumeSnapshotRename:
+        return "Renaming storage volume snapshot";
     default:
         return "Executing operation";
     }
