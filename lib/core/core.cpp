@@ -12,6 +12,7 @@
 #include "operation/operation_manager.hpp"
 #include "server/server_manager.hpp"
 #include "server/warnings.hpp"
+#include "storage/custom_volumes.hpp"
 
 namespace lxdcore {
 
@@ -73,6 +74,7 @@ struct Core::Impl {
             server::make_server_manager(*local, *global, dir, *events, *operations, storage::supported_drivers(), log);
         warnings = server::make_warning_service(*global, *events);
         storage = storage::make_storage_manager(*local, *global, dir, *events, log);
+        volumes = storage::make_custom_volumes({*local, *global, *storage, *operations, *events, log});
         network = network::make_network_manager(*local, *global, dir, *events, reactor, log);
         images = image::make_image_manager(
             *local, *global, dir, *storage, *operations, *events, helper, log,
@@ -97,13 +99,23 @@ struct Core::Impl {
         }
     }
 
+    bool runs(const std::string& project, const std::string& name) const {
+        try {
+            return instances->get({project, name}).status != "Stopped";
+        } catch (const Error&) { // gone meanwhile
+            return false;
+        }
+    }
+
     void start(bool autostart) {
         try {
             storage->start();
+            volumes->start([this](const auto& project, const auto& name) { return runs(project, name); });
             network->start();
             images->start();
             instances->start();
             if (autostart) instances->start_wanted();
+            volumes->start_schedules();
         } catch (...) {
             stop();
             throw;
@@ -112,6 +124,7 @@ struct Core::Impl {
 
     /// Before anything is destroyed that work in progress could still use.
     void stop() noexcept {
+        if (volumes) volumes->stop();
         if (operations) operations->drain(std::chrono::milliseconds{0});
         if (instances) instances->stop();
         if (network) network->stop();
@@ -132,6 +145,7 @@ struct Core::Impl {
     std::unique_ptr<ServerService> server;
     std::unique_ptr<WarningService> warnings;
     std::unique_ptr<storage::StorageManager> storage;
+    std::unique_ptr<storage::CustomVolumes> volumes;
     std::unique_ptr<network::NetworkManager> network;
     std::unique_ptr<image::ImageManager> images;
     std::unique_ptr<instance::InstanceManager> instances;

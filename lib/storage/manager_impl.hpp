@@ -17,6 +17,7 @@
 #include "db/storage_snapshot_repository.hpp"
 #include "db/storage_volume_repository.hpp"
 #include "db/warning_repository.hpp"
+#include "storage/pool_access.hpp"
 #include "storage/storage_driver.hpp"
 #include "storage/storage_manager.hpp"
 #include "storage/volume_mounts.hpp"
@@ -27,7 +28,7 @@ namespace lxdcore::storage {
 
 /// Pools in pools.cpp, instance volumes in volumes.cpp and instance_snapshots.cpp, image trees in image_trees.cpp,
 /// start-up in storage_manager.cpp.
-class StorageManagerImpl final : public StorageManager {
+class StorageManagerImpl final : public StorageManager, public PoolAccess {
 public:
     StorageManagerImpl(db::Database& local, db::Database& global, const Dir& state_dir, EventService& events,
                        const Logger& log);
@@ -87,6 +88,12 @@ public:
     std::int64_t instance_usage(const std::string& project, const std::string& instance) const override;
     void set_instance_quota(const std::string& project, const std::string& instance, std::int64_t bytes) override;
     void require_pool(const std::string& pool) const override;
+
+    std::shared_ptr<StorageDriver> driver(const std::string& pool) const override;
+    MountedDir open_content(const std::string& pool, const VolumeId& volume) const override;
+    void discard_later(const std::string& pool, Staged staged) override;
+    CustomVolumes& custom() const override;
+    void set_custom(CustomVolumes* volumes) override;
 
 private:
     struct Pool {
@@ -157,6 +164,7 @@ private:
     db::StorageSnapshotRepository snapshots_repository_;
     db::WarningRepository warnings_;
     StorageDriverRegistry registry_ = StorageDriverRegistry::with_builtin_drivers();
+    std::atomic<CustomVolumes*> custom_{nullptr};
     mutable EntityLocks locks_;
     Locked<std::map<std::string, PoolPtr>> pools_;
     Locked<std::map<std::string, TreeLock>> trees_;

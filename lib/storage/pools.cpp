@@ -110,7 +110,10 @@ api::StoragePool StorageManagerImpl::api_pool(db::Transaction& tx, const db::Sto
     pool.status = row.state == db::StoragePoolRow::Created ? "Created" : "Pending";
     if (row.state == db::StoragePoolRow::Created && !is_available(row.name)) pool.status = "Unavailable";
     for (const auto& volume : volumes_repository_.list(tx, {.pool = row.name})) {
-        auto used = api_volume(volume).used_by;
+        auto used = volume.kind == db::VolumeKind::Custom
+                        ? std::vector{fmt::format("/1.0/storage-pools/{}/volumes/custom/{}{}", row.name, volume.name,
+                                                  volume.project == "default" ? "" : "?project=" + volume.project)}
+                        : api_volume(volume).used_by;
         pool.used_by.insert(pool.used_by.end(), used.begin(), used.end());
     }
     const auto profiles = pools_repository_.profiles_using(tx, row.name);

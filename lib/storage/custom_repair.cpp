@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <exception>
+
+#include <nlohmann/json.hpp>
+
+#include <lxdcore/error.hpp>
+
+#include "storage/custom_impl.hpp"
+
+namespace lxdcore::storage {
+
+namespace {
+
+std::string value(const nlohmann::json& data, const char* key) {
+    return data.is_object() ? data.value(key, std::string{}) : std::string{};
+}
+
+nlohmann::json parsed(const db::Intent& intent) { return nlohmann::json::parse(intent.data, nullptr, false); }
+
+VolumeId by_name(const std::string& name, const std::string& snapshot = {}) {
+    return {.place = VolumePlace::Custom, .name = name, .snapshot = snapshot};
+}
+
+} // namespace
+
+void CustomVolumesImpl::start(Running running) {
+    running_ = std::move(running);
+    repair(intent::kSnapshotCreate, [this](const auto& intent) { repair_snapshot_create(intent); });
+    repair(intent::kSnapshotRename, [this](const auto& intent) { repair_snapshot_rename(intent); });
+    repair(intent::kSnapshotDelete, [this](const auto& intent) { repair_snapshot_delete(intent); });
+    repair(intent::kCreate, [this](const auto& intent) { repair_create(intent); });
+    repair(intent::kRename, [this](const auto& intent) { repair_rename(intent); });
+    repair(intent::kMove, [this](const auto& intent) { repair_move(intent); });
+    repair(intent::kDelete, [this](const auto& intent) { repair_delete(intent); });
+    repair(intent::kResize, [this](const auto& intent) { repair_resize(intent); });
+    repair(intent::kShift, [this](const auto& intent) { repair_shift(intent); });
+    repair(intent::kRefresh, [this](const auto& intent) { repair_refresh(intent); });
+}
+
+/// What cannot be repaired now, because its pool is away, is tried again at the next start.
+template <class Repair>
+void CustomVolumesImpl::repair(const char* kind, Repair&& one) {
+    for (const auto& intent : intents_.pending(kind)) {
+        try {
+            one(intent);
+            intents_.end(intent.id);
+        } catch (const std::exception& error) {
+            log_.warning("Failed to repair a storage volume",
+                         {{"change", kind}, {"volume", intent.entity}, {"err", error.what()}});
+        }
+    }
+}
+
+void CustomVolumesImpl::repair_create(const db::Intent& intent) {
+    const auto pool = value(parsed(intent), "pool");
+    const auto row = find_row(pool, intent.project, intent.entity);
+    const auto driver = access_.driver(pool);
+    const auto name = custom_name(intent.project, intent.entity);
+    if (row && driver->exists(by_name(name))) return settle(*driver, *row);
+    for (const auto& snapshot : driver->list_snapshots(by_name(name)))
+        driver->remove(by_name(name, snapshot));
+    if (row) global_.write([&](db::Transaction& tx) { volumes_.remove(tx, row->id); });
+}
+
+void CustomVolumesImpl::repair_rename(const db::Intent& intent) {
+    const auto data = parsed(intent);
+    const auto pool = value(data, "pool"), to = value(data, "to");
+    const auto done = find_row(pool, intent.project, to);
+    const auto driver = access_.driver(pool);
+    const auto right = custom_name(intent.project, done ? to : intent.entity);
+    const auto wrong = custom_name(intent.project, done ? intent.entity : to);
+    if (driver->exists(by_name(right)) || driver->exists(by_name(wrong))) driver->rename(by_name(wrong), right);
+}
+
+void CustomVolumesImpl::repair_move(const db::Intent& intent) {
+    const auto data = parsed(intent);
+    const auto from = data.at("from"), to = data.at("to");
+    const auto rows =
+        global_.read_value([&](db::Transaction& tx) { return volumes_.list(tx, {.kind = db::VolumeKind::Custom}); });
+    const auto id = data.at("id").get<std::int64_t>();
+    for (const auto& row : rows) {
+        if (row.id != id) continue;
+        const bool done = row.pool == value(to, "pool") && custom_name(row.project, row.name) == value(to, "name");
+        const auto& other = done ? from : to;
+        drop_volume(value(other, "pool"), value(other, "name"));
+        return;
+    }
+}
+
+void CustomVolumesImpl::repair_delete(const db::Intent& intent) {
+    const auto pool = value(parsed(intent), "pool");
+    drop_volume(pool, custom_name(intent.project, intent.entity));
+    if (const auto row = find_row(pool, intent.project, intent.entity))
+        global_.write([&](db::Transaction& tx) { volumes_.remove(tx, row->id); });
+}
+
+void CustomVolumesImpl::repair_resize(const db::Intent& intent) {
+    const auto pool = value(parsed(intent), "pool");
+    const auto row = find_row(pool, intent.project, intent.entity);
+    if (row) apply_size(*access_.driver(pool), *row, "?");
+}
+
+void CustomVolumesImpl::repair_snapshot_create(const db::Intent& intent) {
+    const auto data = parsed(intent);
+    const auto name = value(data, "snapshot");
+    const auto row = find_row(value(data, "pool"), intent.project, intent.entity);
+    if (!row) return; // the intent of the volume itself takes care of it
+    const auto snapshot = global_.read_value([&](db::Transaction& tx) { return snapshots_.find(tx, row->id, name); });
+    const auto driver = access_.driver(row->pool);
+    if (snapshot && driver->exists(custom_snapshot(*row, name))) return;
+    driver->remove(custom_snapshot(*row, name));
+    if (snapshot) global_.write([&](db::Transaction& tx) { snapshots_.remove(tx, snapshot->id); });
+}
+
+void CustomVolumesImpl::repair_snapshot_rename(const db::Intent& intent) {
+    const auto data = parsed(intent);
+    const auto from = value(data, "snapshot"), to = value(data, "to");
+    const auto row = find_row(value(data, "pool"), intent.project, intent.entity);
+    if (!row) return;
+    const bool done =
+        global_.read_value([&](db::Transaction& tx) { return snapshots_.find(tx, row->id, to).has_value(); });
+    const auto driver = access_.driver(row->pool);
+    const auto& right = done ? to : from;
+    const auto& wrong = done ? from : to;
+    if (!driver->exists(custom_snapshot(*row, right)) && driver->exists(custom_snapshot(*row, wrong)))
+        driver->rename(custom_snapshot(*row, wrong), right);
+}
+
+void CustomVolumesImpl::repair_snapshot_delete(const db::Intent& intent) {
+    const auto data = parsed(intent);
+    const auto name = value(data, "snapshot");
+    const auto row = find_row(value(data, "pool"), intent.project, intent.entity);
+    if (!row) return;
+    access_.driver(row->pool)->remove(custom_snapshot(*row, name));
+    const auto snapshot = global_.read_value([&](db::Transaction& tx) { return snapshots_.find(tx, row->id, name); });
+    if (snapshot) global_.write([&](db::Transaction& tx) { snapshots_.remove(tx, snapshot->id); });
+}
+
+void CustomVolumesImpl::repair_shift(const db::Intent& intent) {
+    if (auto row = find_row(value(parsed(intent), "pool"), intent.project, intent.entity)) finish_shifts(*row);
+}
+
+/// Once begun it is finished, if the source is still there: snapshots may have changed already.
+void CustomVolumesImpl::repair_refresh(const db::Intent& intent) {
+    const auto data = parsed(intent);
+    const auto row = find_row(value(data, "pool"), intent.project, intent.entity);
+    if (!row) return;
+    const auto& source = data.at("source");
+    try {
+        const auto [from, snapshot] =
+            need_source(value(source, "pool"), value(source, "project"), value(source, "name"));
+        refresh_content(*row, from, data.value("volume_only", false) || !snapshot.empty(), {});
+    } catch (const Error& error) {
+        if (error.code() != ErrorCode::NotFound) throw;
+        log_.warning("The source of an interrupted refresh is gone", {{"pool", row->pool}, {"volume", row->name}});
+    }
+}
+
+} // namespace lxdcore::storage
