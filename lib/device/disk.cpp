@@ -15,6 +15,8 @@
 #include <nlohmann/json.hpp>
 
 #include "device/disk_limits.hpp"
+#include "storage/custom_volumes.hpp"
+#include "storage/pool_access.hpp"
 #include "util/dir.hpp"
 #include "util/names.hpp"
 #include "util/text.hpp"
@@ -98,11 +100,15 @@ void Disk::validate(const Target& target, bool) {
     }
     if (!pool.empty()) {
         if (source.starts_with('/')) refuse("Storage volumes cannot be specified as absolute paths");
-        throw Error{ErrorCode::Unsupported, "Custom storage volumes are not supported by this server"};
+        if (flag("shift"))
+            refuse(
+                "The \"shift\" property cannot be used with custom storage volumes (set \"security.shifted=true\" on "
+                "the volume instead)");
+        if (flag("recursive")) refuse("The recursive option is only supported for additional bind-mounted paths");
     }
     if (source.starts_with("ceph:") || source.starts_with("cephfs:") || source == "cloud-init:config")
         throw Error{ErrorCode::Unsupported, fmt::format("Disk source \"{}\" is not supported by this server", source)};
-    if (!source.starts_with('/')) refuse("Source path must be absolute for local sources");
+    if (pool.empty() && !source.starts_with('/')) refuse("Source path must be absolute for local sources");
     const auto parts = text::split(value("path"), '/');
     if (std::find(parts.begin(), parts.end(), "..") != parts.end() || names::has_control(value("path")))
         refuse(fmt::format("Invalid path \"{}\" for disk", value("path")));
@@ -113,7 +119,49 @@ void Disk::validate(const Target& target, bool) {
             refuse(fmt::format("Mount option \"{}\" is not allowed for disk \"{}\"", option, name_));
 }
 
-std::optional<UniqueFd> Disk::open_source() const {
+bool Disk::is_volume() const { return !is_root() && !value("pool").empty(); }
+
+/// What only the pools know.
+void Disk::check_volume(const Target& target) const {
+    const std::string pool = value("pool");
+    try {
+        (void)target.storage.get(pool);
+    } catch (Error& error) {
+        error.add_context("Failed to get storage pool " + text::quote(pool));
+        throw;
+    }
+    bool block = false;
+    try {
+        block = storage::PoolAccess::of(target.storage).custom().is_block(pool, target.project, value("source"));
+    } catch (Error& error) {
+        error.add_context("Failed loading custom volume");
+        throw;
+    }
+    if (block) refuse("Custom block volumes cannot be used on containers");
+    if (inside().empty()) refuse("Custom filesystem volumes require a path to be defined");
+}
+
+std::optional<Disk::Source> Disk::open_volume(const Target& target) const {
+    try {
+        auto volume = storage::PoolAccess::of(target.storage)
+                          .custom()
+                          .attach(value("pool"), target.project, value("source"), target.instance, target.idmap);
+        return Source{.fd = volume.content.dir.open_file("", O_PATH | O_DIRECTORY), .shift = volume.shifted};
+    } catch (Error& error) {
+        if (error.code() == ErrorCode::NotFound && !required()) return std::nullopt;
+        error.add_context("Failed mounting volume");
+        throw;
+    }
+}
+
+std::optional<Disk::Source> Disk::open_source(const Target& target) const {
+    if (is_volume()) return open_volume(target);
+    auto fd = open_path();
+    if (!fd) return std::nullopt;
+    return Source{.fd = std::move(*fd), .shift = flag("shift") && !target.idmap.ranges.empty()};
+}
+
+std::optional<UniqueFd> Disk::open_path() const {
     const std::string source = value("source");
     const auto first = source.find_first_not_of('/');
     const std::string below = first == std::string::npos ? "." : source.substr(first);
@@ -136,18 +184,21 @@ UniqueFd Disk::clone_source(const UniqueFd& source) const {
     return tree;
 }
 
-Volatile Disk::added(const Target&, const Volatile& current) {
-    if (!is_root()) open_source();
+Volatile Disk::added(const Target& target, const Volatile& current) {
+    if (is_volume())
+        check_volume(target);
+    else if (!is_root())
+        (void)open_path();
     return current;
 }
 
 StartPlan Disk::start(const Target& target, const Volatile&, Rollback& undo) {
     if (is_root()) return {};
     if (inside().empty()) refuse("Disk entry is missing the required \"source\" or \"path\" property");
-    const auto source = open_source();
+    const auto source = open_source(target);
     if (!source) return {};
-    const bool directory = is_directory(*source);
-    const UniqueFd tree = clone_source(*source);
+    const bool directory = is_directory(source->fd);
+    const UniqueFd tree = clone_source(source->fd);
 
     const Dir devices = Dir::open(target.devices_path);
     const std::string path = target.devices_path + "/" + mount_name();
@@ -174,7 +225,7 @@ StartPlan Disk::start(const Target& target, const Volatile&, Rollback& undo) {
     for (const std::string& option : text::split(value("raw.mount.options"), ','))
         item.options.push_back(option);
     if (!value("propagation").empty()) item.options.push_back(value("propagation"));
-    if (flag("shift") && !target.idmap.ranges.empty()) item.options.push_back("idmap=container");
+    if (source->shift) item.options.push_back("idmap=container");
     item.options.push_back(directory ? "create=dir" : "create=file");
     StartPlan plan;
     plan.mounts.push_back(std::move(item));
@@ -192,17 +243,17 @@ Volatile Disk::plug(const Target& target, const Volatile& current) {
     if (is_root()) refuse("Root disk cannot be added while the instance is running");
     if (!target.helper) return Device::plug(target, current);
     if (inside().empty()) refuse("Disk entry is missing the required \"source\" or \"path\" property");
-    const auto source = open_source();
+    const auto source = open_source(target);
     if (!source) return {};
-    const UniqueFd tree = clone_source(*source);
+    const UniqueFd tree = clone_source(source->fd);
     const bool mapped = !target.idmap.ranges.empty();
     target.helper->call("mount",
                         {{"target", inside()},
-                         {"directory", is_directory(*source)},
+                         {"directory", is_directory(source->fd)},
                          {"readonly", flag("readonly")},
                          {"recursive", flag("recursive")},
                          {"user_namespace", mapped},
-                         {"shift", mapped && flag("shift")},
+                         {"shift", source->shift},
                          {"pid", target.init_pid}},
                         {{tree.get(), 5}, {target.init_pidfd, 6}});
     return {};

@@ -9,8 +9,8 @@
 
 namespace lxdcore::device {
 
-/// The root disk, and host paths bound into the instance. A source is opened once, and that very object is mounted
-/// below devices_path: what happens to the path afterwards has no effect (R15).
+/// The root disk, and host paths and custom volumes bound into the instance. A source is opened once, and that very
+/// object is mounted below devices_path: what happens to the path afterwards has no effect (R15).
 class Disk final : public Device {
 public:
     using Device::Device;
@@ -29,7 +29,15 @@ private:
     bool is_root() const;
     bool required() const;
     std::string inside() const; ///< path in the instance without leading '/'
-    std::optional<UniqueFd> open_source() const;
+    struct Source {
+        UniqueFd fd;
+        bool shift = false; ///< to be mounted with the id map of the instance
+    };
+    bool is_volume() const; ///< a custom volume of a pool, not a path of the host
+    void check_volume(const Target& target) const;
+    std::optional<Source> open_source(const Target& target) const;
+    std::optional<Source> open_volume(const Target& target) const;
+    std::optional<UniqueFd> open_path() const;
     UniqueFd clone_source(const UniqueFd& source) const; ///< a detached mount of it
     std::string mount_name() const { return "disk." + name_; }
 };
