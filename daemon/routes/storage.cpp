@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "routes/common.hpp"
-#include "routes/filter.hpp"
 #include "routes/routes.hpp"
+#include "routes/storage_volumes.hpp"
 
 namespace lxdcore::daemon {
 
@@ -41,46 +41,6 @@ Response resources(const Request& request, App& app) {
     return Response::sync(app.core.storage.resources(request.param("pool")));
 }
 
-void check_type(const std::string& type) {
-    for (const auto* known : {"container", "virtual-machine", "image", "custom"})
-        if (type == known) return;
-    throw Error{ErrorCode::InvalidArgument, "Invalid storage volume type name"};
-}
-
-Response volumes_of_type(const Request& request, App& app, const std::string& type) {
-    const auto& pool = request.param("pool");
-    const auto filter = Filter::parse(request.query("filter"));
-    auto list = nlohmann::json::array();
-    for (const auto& project : listed_projects(request, app)) {
-        for (const auto& volume : app.core.storage.volumes(pool, project, type)) {
-            nlohmann::json json = volume;
-            if (!filter.matches(json)) continue;
-            const auto base = entity_url(kBase, pool) + "/volumes/" + volume.type;
-            list.push_back(request.recursion() == 0 ? nlohmann::json(entity_url(base, volume.name)) : std::move(json));
-        }
-    }
-    return Response::sync(list);
-}
-
-Response volumes(const Request& request, App& app) { return volumes_of_type(request, app, ""); }
-
-Response typed_volumes(const Request& request, App& app) {
-    check_type(request.param("type"));
-    return volumes_of_type(request, app, request.param("type"));
-}
-
-Response volume(const Request& request, App& app) {
-    check_type(request.param("type"));
-    const auto found =
-        app.core.storage.volume(request.param("pool"), request.project(), request.param("type"), request.param("name"));
-    return Response::sync(found, StorageService::etag(found));
-}
-
-Response volume_snapshots(const Request& request, App& app) {
-    volume(request, app);
-    return Response::sync(nlohmann::json::array());
-}
-
 } // namespace
 
 void add_storage_routes(Router& router) {
@@ -91,11 +51,7 @@ void add_storage_routes(Router& router) {
     router.add(Method::Patch, "/1.0/storage-pools/{pool}", Permission::Admin, patch);
     router.add(Method::Delete, "/1.0/storage-pools/{pool}", Permission::Admin, remove);
     router.add(Method::Get, "/1.0/storage-pools/{pool}/resources", Permission::Trusted, resources);
-    router.add(Method::Get, "/1.0/storage-pools/{pool}/volumes", Permission::Project, volumes);
-    router.add(Method::Get, "/1.0/storage-pools/{pool}/volumes/{type}", Permission::Project, typed_volumes);
-    router.add(Method::Get, "/1.0/storage-pools/{pool}/volumes/{type}/{name}", Permission::Project, volume);
-    router.add(Method::Get, "/1.0/storage-pools/{pool}/volumes/{type}/{name}/snapshots", Permission::Project,
-               volume_snapshots);
+    add_storage_volume_routes(router);
 }
 
 } // namespace lxdcore::daemon

@@ -39,12 +39,14 @@ const std::vector<std::string>& ServerService::api_extensions() {
         "storage_volatile_initial_source",                // sizes in the state and pools' resources
         "resources",                                      // /1.0/resources
         "kernel_limits",                                  // limits.kernel.*
+        "storage_api_volume_rename",                      // POST of a volume
         "console",                                        // console and its log
         "restrict_devlxd",                                // security.devlxd
         "devlxd_events",                                  // events for guests
         "network_dhcp_gateway",                           // ipv4.dhcp.gateway
         "file_get_symlink",                               // GET of a link
         "network_leases",                                 // leases
+        "storage_api_local_volume_handling",              // copies and moves of volumes
         "operation_description",                          // description of operations
         "event_lifecycle",                                // lifecycle events
         "container_backup",                               // backups of instances
@@ -55,6 +57,8 @@ const std::vector<std::string>& ServerService::api_extensions() {
         "network_nat_order",                              // ipv4.nat.order
         "container_full",                                 // recursion=2
         "backup_compression",                             // backups.compression_algorithm
+        "storage_api_volume_snapshots",                   // snapshots of volumes
+        "storage_unmapped",                               // security.unmapped
         "projects",                                       // an answer for the default project
         "container_protection_shift",                     // security.protection.shift
         "container_backup_override_pool",                 // import into another pool
@@ -69,6 +73,7 @@ const std::vector<std::string>& ServerService::api_extensions() {
         "resources_v2",                                   // the second form of /1.0/resources
         "container_exec_user_group_cwd",                  // exec: user, group, cwd
         "container_syscall_intercept",                    // security.syscalls.intercept.mknod, .setxattr
+        "storage_shifted",                                // security.shifted
         "resources_infiniband",                           // cards: infiniband
         "instances",                                      // /1.0/instances
         "image_types",                                    // type of images
@@ -83,6 +88,8 @@ const std::vector<std::string>& ServerService::api_extensions() {
         "api_filtering",                                  // filter= of lists
         "instance_nic_network",                           // network= of NICs
         "firewall_driver",                                // environment: firewall
+        "custom_volume_snapshot_expiry",                  // snapshots.expiry of volumes
+        "volume_snapshot_scheduling",                     // snapshots.schedule of volumes
         "resources_usb_pci",                              // USB and PCI devices
         "resources_cpu_threads_numa",                     // threads: numa_node
         "resources_cpu_core_die",                         // cores: die
@@ -91,6 +98,7 @@ const std::vector<std::string>& ServerService::api_extensions() {
         "network_dns_search",                             // dns.search
         "network_state_bond_bridge",                      // bridge in the state of networks
         "usedby_consistency",                             // used_by with the project
+        "custom_block_volumes",                           // content_type: block
         "resources_gpu_mdev",                             // graphics cards: mediated devices
         "resources_pci_iommu",                            // PCI devices: iommu_group
         "resources_network_usb",                          // cards: usb_address
@@ -115,7 +123,10 @@ const std::vector<std::string>& ServerService::api_extensions() {
         "metrics_authentication",                         // core.metrics_authentication
         "container_syscall_intercept_bpf_devices",        // device programs of cgroups
         "backup_override_name",                           // import under another name
+        "storage_volume_state",                           // state of volumes
+        "custom_volume_refresh",                          // refresh of a copy
         "container_syscall_intercept_sched_setscheduler", // realtime scheduling
+        "storage_volume_state_total",                     // total in the state of volumes
         "instance_file_head",                             // HEAD of files
         "resources_pci_vpd",                              // vital product data
         "storage_volumes_all_projects",                   // all-projects of volumes
