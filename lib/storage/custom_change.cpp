@@ -124,11 +124,11 @@ void CustomVolumesImpl::restore(Row row, const std::string& name) {
 }
 
 void CustomVolumesImpl::remove(const VolumeRef& ref) {
-    if (volume_kind(ref.type) != db::VolumeKind::Custom)
+    auto row = need_row(ref);
+    if (row.kind != db::VolumeKind::Custom)
         throw Error{
             ErrorCode::InvalidArgument,
             fmt::format("Storage volumes of type {} cannot be deleted with the storage API", text::quote(ref.type))};
-    auto row = need_row(ref);
     const auto guards = lock({&row});
     row = need_row(ref);
     const auto users = global_.read_value([&](db::Transaction& tx) {

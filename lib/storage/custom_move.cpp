@@ -18,9 +18,8 @@
 namespace lxdcore::storage {
 
 OperationPtr CustomVolumesImpl::move(const VolumeRef& ref, const api::StorageVolumePost& change) {
-    const auto kind = volume_kind(ref.type);
     names::check_volume(change.name);
-    if (kind != db::VolumeKind::Custom)
+    if (ref.type != "custom")
         throw Error{ErrorCode::InvalidArgument,
                     fmt::format("Renaming storage volumes of type {} is not allowed", text::quote(ref.type))};
     if (change.migration) throw Error{ErrorCode::Unsupported, "Volumes cannot be sent to other servers"};

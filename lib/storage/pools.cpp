@@ -114,6 +114,11 @@ api::StoragePool StorageManagerImpl::api_pool(db::Transaction& tx, const db::Sto
                         ? std::vector{fmt::format("/1.0/storage-pools/{}/volumes/custom/{}{}", row.name, volume.name,
                                                   volume.project == "default" ? "" : "?project=" + volume.project)}
                         : api_volume(volume).used_by;
+        if (volume.kind == db::VolumeKind::Custom)
+            for (const auto& snapshot : snapshots_repository_.list(tx, volume.id))
+                used.push_back(fmt::format("/1.0/storage-pools/{}/volumes/custom/{}/snapshots/{}{}", row.name,
+                                           volume.name, snapshot.name,
+                                           volume.project == "default" ? "" : "?project=" + volume.project));
         pool.used_by.insert(pool.used_by.end(), used.begin(), used.end());
     }
     const auto profiles = pools_repository_.profiles_using(tx, row.name);

@@ -103,9 +103,9 @@ def test_snapshots_are_made_restored_renamed_and_deleted(daemon, lxc, pool, volu
     lxc("restore", pool, volume, "second")
     assert file.read_text() == "new"
     lxc("rename", pool, f"{volume}/second", f"{volume}/third")
-    assert "third" in lxc("info", pool, volume).stdout
+    assert f"{volume}/third" in lxc("list", pool, "--format", "csv").stdout
     lxc("delete", pool, f"{volume}/third")
-    assert "third" not in lxc("info", pool, volume).stdout
+    assert f"{volume}/third" not in lxc("list", pool, "--format", "csv").stdout
     assert "Snapshot not found" in refused(lxc("restore", pool, volume, "third", check=False))
     assert "already in use" in refused(lxc("snapshot", pool, volume, "snap0", check=False))
 
@@ -160,7 +160,7 @@ def test_a_volume_moves_to_another_pool_and_disks_follow(daemon, lxc, pool, volu
     (folder(daemon, pool, volume) / "file").write_text("x")
     lxc("snapshot", pool, volume, "s1")
     lxc("attach", pool, volume, container, "data", "/data")
-    lxc("move", f"{pool}/{volume}", f"default/{volume}-moved")
+    daemon.api.run("POST", f"{POOLS}/{pool}/volumes/custom/{volume}", {"name": volume + "-moved", "pool": "default"})
     try:
         assert not folder(daemon, pool, volume).exists()
         assert (folder(daemon, "default", volume + "-moved") / "file").read_text() == "x"
