@@ -204,7 +204,11 @@ void Manager::run_remove_backup(const InstanceRef& ref, const std::string& name)
     const auto intent = intents_.begin("backup-delete", ref.project, ref.name, nlohmann::json{{"backup", name}}.dump());
     fault_point("backup-delete:intent");
     const auto folders = s_.state_dir.dir(kFolder);
-    if (folders.exists(dir_name(ref))) folders.dir(dir_name(ref)).remove(name);
+    if (folders.exists(dir_name(ref))) {
+        const auto folder = folders.dir(dir_name(ref));
+        folder.remove(name);
+        if (folder.list().empty()) folders.remove(dir_name(ref));
+    }
     fault_point("backup-delete:file");
     s_.global.write([&](db::Transaction& tx) { backups_.remove(tx, row.id); });
     fault_point("backup-delete:row");

@@ -11,7 +11,6 @@
 #include "device/device.hpp"
 #include "instance/backup_index.hpp"
 #include "instance/manager_creation.hpp"
-#include "util/fault_point.hpp"
 #include "util/text.hpp"
 
 namespace lxdcore::instance {
@@ -129,7 +128,6 @@ void Manager::recover_lost(const nlohmann::json& request) {
     for (const auto& lost : found) {
         if (!lost.instance) {
             s_.storage.adopt_volume(lost.pool, lost.volume, {});
-            fault_point("recover:volume");
             continue;
         }
         try {
@@ -139,7 +137,6 @@ void Manager::recover_lost(const nlohmann::json& request) {
                                           text::quote(lost.volume.project)));
             throw;
         }
-        fault_point("recover:instance");
     }
 }
 

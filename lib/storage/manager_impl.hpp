@@ -138,6 +138,7 @@ private:
     bool tree_ready(StorageDriver& driver, const std::string& fingerprint) const;
 
     void repair_pools();
+    void repair_adoptions();
     void repair_updates();
     void repair_renames() const;
     bool repair_rename(const db::Intent& intent, const std::string& within) const;

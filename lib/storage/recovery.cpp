@@ -10,7 +10,6 @@
 #include <lxdcore/error.hpp>
 
 #include "storage/manager_impl.hpp"
-#include "util/fault_point.hpp"
 #include "util/names.hpp"
 #include "util/text.hpp"
 
@@ -40,6 +39,8 @@ void check_pool_name(const std::string& name) {
     names::check_pool(name);
     if (name.empty() || name.front() == '.') throw Error{ErrorCode::InvalidArgument, "Invalid storage pool name"};
 }
+
+constexpr const char* kAdopt = "storage-pool-adopt";
 
 std::uint64_t mount_of(const Dir& dir) {
     struct statx status {};
@@ -134,16 +135,32 @@ void StorageManagerImpl::adopt_pool(const api::StoragePoolsPost& request) {
     std::erase_if(row.config, [](const auto& item) { return item.second.empty(); });
     auto pool = std::make_shared<Pool>();
     pool->driver = registry_.make(row.driver, {row.name, row.config, state_dir_, log_});
+    const auto intent = intents_.begin(kAdopt, "", row.name);
     pool->driver->mount_pool();
     pool->available = true;
-    fault_point("recover:pool-mounted");
     global_.write([&](db::Transaction& tx) {
         const auto id = pools_repository_.insert(tx, row);
         pools_repository_.set_state(tx, id, db::StoragePoolRow::Created);
     });
-    fault_point("recover:pool-row");
+    intents_.end(intent);
     pools_.lock()->insert_or_assign(row.name, pool);
     events_.lifecycle("default", "storage-pool-created", "/1.0/storage-pools/" + row.name);
+}
+
+/// A pool that was mounted and has got no row: what is on it is not touched.
+void StorageManagerImpl::repair_adoptions() {
+    const auto pools = state_dir_.make_dir("storage-pools", 0711);
+    for (const auto& intent : intents_.pending(kAdopt)) {
+        const auto& name = intent.entity;
+        if (!global_.read_value([&](db::Transaction& tx) { return pools_repository_.find(tx, name); })) {
+            ::umount2((pools.path() + "/" + name).c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
+            try {
+                pools.remove(name);
+            } catch (const Error&) { // a pool that lies there itself
+            }
+        }
+        intents_.end(intent.id);
+    }
 }
 
 void StorageManagerImpl::adopt_volume(const std::string& pool, const LostVolume& volume,

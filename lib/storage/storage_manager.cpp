@@ -30,6 +30,7 @@ StorageManagerImpl::~StorageManagerImpl() = default;
 void StorageManagerImpl::start() {
     state_dir_.make_dir("storage-pools", 0711);
     state_dir_.make_dir("containers", 0711);
+    repair_adoptions();
     repair_pools();
     const auto rows = global_.read_value([&](db::Transaction& tx) { return pools_repository_.list(tx); });
     for (const auto& row : rows) {

@@ -23,7 +23,7 @@ def with_backup(daemon):
 
 
 def import_backup(daemon):
-    backups.upload(daemon, backups.archive(backups.index("f2")))
+    backups.upload(daemon, backups.archive(backups.index("f2", snapshots=["s0"])))
 
 
 SCENARIOS = [
