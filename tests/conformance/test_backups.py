@@ -111,12 +111,12 @@ def test_a_name_is_given_once(api, container):
 
 
 @pytest.mark.ours
-@pytest.mark.parametrize("name", ["a/b", "..", ".x", "a\\b", "a\nb", "x" * 300])
-def test_r08_backup_names_are_checked(api, container, name):
+@pytest.mark.parametrize("wrong", ["a/b", "..", ".x", "a\\b", "a\nb", "x" * 300])
+def test_r08_backup_names_are_checked(api, container, wrong):
     base = f"/1.0/instances/{container}/backups"
-    assert api.post(base, {"name": name}).status == 400
+    assert api.post(base, {"name": wrong}).status == 400
     api.run("POST", base, {"name": "ok"})
-    assert api.post(base + "/ok", {"name": name}).status == 400
+    assert api.post(base + "/ok", {"name": wrong}).status == 400
     assert api.get(base).metadata == [base + "/ok"]
 
 
@@ -235,7 +235,8 @@ def test_r52_no_field_of_the_index_is_needed_to_survive(daemon):
         for document in (without(whole, path), changed(whole, path, None), changed(whole, path, [["x"]]),
                          changed(whole, path, -2**63), changed(whole, path, "x" * 70000)):
             reply = backups.post(daemon, backups.archive(document))
-            assert reply.status in (202, 400), (path, reply.status, reply.body)
+            assert reply.status in (202, 400, 501), (path,  # 501: a kind of instance that is not offered
+                                                      reply.status, reply.body)
             if reply.status == 202:
                 operation = daemon.api.wait(reply.operation())
                 if operation["status_code"] == 200:

@@ -23,7 +23,18 @@ def with_backup(daemon):
 
 
 def import_backup(daemon):
+    backups.upload(daemon, backups.archive(backups.index("f2")))
+
+
+def import_with_snapshot(daemon):
     backups.upload(daemon, backups.archive(backups.index("f2", snapshots=["s0"])))
+
+
+def tidy(daemon):
+    """The folder of the last one's snapshots stays until a restart."""
+    for folder in (daemon.dir / "storage-pools/default/containers-snapshots").iterdir():
+        if not list(folder.iterdir()):
+            folder.rmdir()
 
 
 SCENARIOS = [
@@ -34,7 +45,8 @@ SCENARIOS = [
              action=lambda daemon: daemon.api.run("DELETE", "/1.0/instances/f1/backups/b1")),
     Scenario("instance-rename:*", before=with_backup, name="with-backup",
              action=lambda daemon: daemon.api.run("POST", "/1.0/instances/f1", {"name": "f2"})),
-    Scenario("import:*", action=import_backup),
+    Scenario("import:volume", action=import_backup),
+    Scenario("import:snapshot", before=tidy, action=import_with_snapshot),
 ]
 
 
