@@ -89,8 +89,13 @@ void StorageManagerImpl::require_pool(const std::string& pool) const { need_pool
 bool StorageManagerImpl::idmapped_mounts(const std::string& name) const {
     const auto pool = need_pool(name);
     const std::lock_guard lock{pool->mutex};
-    if (!pool->idmapped)
+    if (pool->idmapped) return *pool->idmapped;
+    const auto volumes =
+        pool->driver->mounts_volumes() ? pool->driver->list(VolumePlace::Instance) : std::vector<std::string>{};
+    if (volumes.empty())
         pool->idmapped = takes_idmapped_mounts(state_dir_.dir("storage-pools/" + name + "/containers"));
+    else // the filesystem that counts is that of a volume
+        pool->idmapped = takes_idmapped_mounts(open_volume(pool, instance_volume(volumes.front())).dir);
     return *pool->idmapped;
 }
 
