@@ -5,9 +5,11 @@
 
 #include "storage/drivers/btrfs/btrfs_driver.hpp"
 #include "storage/drivers/ceph/ceph_driver.hpp"
+#include "storage/drivers/cephfs/cephfs_driver.hpp"
 #include "storage/drivers/dir/dir_driver.hpp"
 #include "storage/drivers/lvm/lvm_driver.hpp"
 #include "storage/drivers/zfs/zfs_driver.hpp"
+#include "storage/program_drivers.hpp"
 #include "storage/storage_driver.hpp"
 #include "storage/storage_manager.hpp"
 
@@ -27,6 +29,7 @@ StorageDriverRegistry StorageDriverRegistry::with_builtin_drivers() {
     StorageDriverRegistry registry;
     registry.add("btrfs", [](const PoolContext& pool) { return std::make_unique<BtrfsDriver>(pool); });
     registry.add("ceph", [](const PoolContext& pool) { return std::make_unique<CephDriver>(pool); });
+    registry.add("cephfs", [](const PoolContext& pool) { return std::make_unique<CephfsDriver>(pool); });
     registry.add("dir", [](const PoolContext& pool) { return std::make_unique<DirDriver>(pool); });
     registry.add("lvm", [](const PoolContext& pool) { return std::make_unique<LvmDriver>(pool); });
     registry.add("zfs", [](const PoolContext& pool) { return std::make_unique<ZfsDriver>(pool); });
@@ -44,6 +47,10 @@ nlohmann::json supported_drivers() {
         list.push_back({{"Name", "btrfs"}, {"Version", BtrfsDriver::version()}, {"Remote", false}});
     } catch (const Error&) { // not here
     }
+    const Logger quiet;
+    Tools tools{quiet};
+    for (const auto& driver : program_drivers(tools, Host{}))
+        list.push_back({{"Name", driver.name}, {"Version", driver.version}, {"Remote", driver.remote}});
     return list;
 }
 

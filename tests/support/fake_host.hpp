@@ -38,8 +38,16 @@ public:
     }
     void freeze(const Dir& mounted) override { tools_->record("freeze " + short_name(mounted.path())); }
     void thaw(const Dir& mounted) override { tools_->record("thaw " + short_name(mounted.path())); }
+    void set_attribute(const Dir& dir, const std::string& name, const std::string& value) override {
+        tools_->record(fmt::format("attribute {}={} {}", name, value, short_name(dir.path())));
+    }
+    std::string attribute(const Dir&, const std::string&) const override { return "42"; }
     Space space(const Dir&) const override { return {.used = 4096, .total = 8192}; }
     bool has_kernel_module(const std::string& name) const override { return modules.contains(name); }
+    bool offers_kernel_module(const std::string& name) const override {
+        return has_kernel_module(name) || loadable.contains(name);
+    }
+    std::string kernel_module_version(const std::string&) const override { return "2.1.11-1"; }
     bool is_block_device(const std::string& path) const override { return devices.contains(path); }
     std::string filesystem_of(const std::string&) const override { return filesystem; }
     std::int64_t device_size(const std::string&) const override { return 1 << 30; }
@@ -54,7 +62,7 @@ public:
         return Dir::open(temp_.path().string()).make_dir(name, 0700);
     }
 
-    std::set<std::string> modules, devices;
+    std::set<std::string> modules, loadable, devices;
     std::string filesystem = "ext4";
 
 private:

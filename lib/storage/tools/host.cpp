@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "storage/tools/host.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -15,6 +16,8 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/sysmacros.h>
+#include <sys/utsname.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -155,6 +158,18 @@ void Host::thaw(const Dir& mounted) {
     if (::ioctl(mounted.fd(), FITHAW, 0) != 0) throw_errno("thaw " + mounted.path());
 }
 
+void Host::set_attribute(const Dir& dir, const std::string& name, const std::string& value) {
+    if (::fsetxattr(dir.fd(), name.c_str(), value.data(), value.size(), 0) != 0) throw_errno(dir.path());
+}
+
+std::string Host::attribute(const Dir& dir, const std::string& name) const {
+    std::array<char, 256> value{};
+    const auto size = ::fgetxattr(dir.fd(), name.c_str(), value.data(), value.size());
+    if (size < 0 && (errno == ENODATA || errno == EOPNOTSUPP)) return "";
+    if (size < 0) throw_errno(dir.path());
+    return {value.data(), static_cast<std::size_t>(size)};
+}
+
 Host::Space Host::space(const Dir& mounted) const {
     struct statvfs fs {};
     if (::fstatvfs(mounted.fd(), &fs) != 0) throw_errno(mounted.path());
@@ -166,6 +181,29 @@ Host::Space Host::space(const Dir& mounted) const {
 
 bool Host::has_kernel_module(const std::string& name) const {
     return ::access(("/sys/module/" + name).c_str(), F_OK) == 0;
+}
+
+bool Host::offers_kernel_module(const std::string& name) const {
+    if (has_kernel_module(name)) return true;
+    utsname kernel{};
+    ::uname(&kernel);
+    const auto folder = fmt::format("/lib/modules/{}", kernel.release);
+    if (::access(folder.c_str(), F_OK) != 0) return false;
+    auto file = name;
+    std::replace(file.begin(), file.end(), '_', '-');
+    const auto modules = Dir::open(folder);
+    for (const char* list : {"modules.builtin", "modules.dep"}) {
+        const auto text = modules.read_if_exists(list, 64 << 20).value_or("");
+        for (const auto& spelling : {name, file})
+            if (text.find("/" + spelling + ".ko") != std::string::npos) return true;
+    }
+    return false;
+}
+
+std::string Host::kernel_module_version(const std::string& name) const {
+    const auto folder = "/sys/module/" + name;
+    if (::access((folder + "/version").c_str(), F_OK) != 0) return "";
+    return text::trim(Dir::open(folder).read("version"));
 }
 
 bool Host::is_block_device(const std::string& path) const {

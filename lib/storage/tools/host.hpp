@@ -31,13 +31,18 @@ public:
     /// Nothing is written to the filesystem until thaw().
     virtual void freeze(const Dir& mounted);
     virtual void thaw(const Dir& mounted);
+    /// Extended attributes; "" where there is none.
+    virtual void set_attribute(const Dir& dir, const std::string& name, const std::string& value);
+    virtual std::string attribute(const Dir& dir, const std::string& name) const;
     /// Bytes used and in all of what is mounted there.
     struct Space {
         std::uint64_t used = 0, total = 0, used_inodes = 0, total_inodes = 0;
     };
     virtual Space space(const Dir& mounted) const;
 
-    virtual bool has_kernel_module(const std::string& name) const; ///< loaded or built in
+    virtual bool has_kernel_module(const std::string& name) const;            ///< loaded or built in
+    virtual bool offers_kernel_module(const std::string& name) const;         ///< or can be loaded
+    virtual std::string kernel_module_version(const std::string& name) const; ///< of one that is loaded; "": not told
 
     /// Absolute paths of devices; links below /dev are followed.
     virtual bool is_block_device(const std::string& path) const;

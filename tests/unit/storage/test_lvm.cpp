@@ -133,7 +133,7 @@ TEST_CASE_FIXTURE(Fixture, "lvm: a group that cannot be made leaves no device an
 
 TEST_CASE_FIXTURE(Fixture, "lvm: a group that is not ours alone survives its pool") {
     make({{"source", "vg"}, {"lvm.vg_name", "vg"}, {"lvm.use_thinpool", "false"}});
-    listed("data;5;;;\ncontainers_c;5;;;\n");
+    listed("data;5;;;\ncontainers_c;5;;;\nlxdcore-new-1;5;containers_c;;\n");
     driver->delete_pool();
     CHECK(calls() == Calls{"vgs --noheadings -o vg_name vg", kList, "lvremove -f vg/containers_c",
                            "vgchange --deltag lxd_pool vg"});

@@ -72,6 +72,7 @@ TEST_CASE_FIXTURE(Fixture, "zfs: without the module or the tools a pool is refus
 TEST_CASE_FIXTURE(Fixture, "zfs: bad sources and combinations are refused with LXD's texts") {
     const auto text = [&](api::StringMap config) { return failure([&] { driver->prepare_config(config); }); };
     CHECK(text({{"source", "/tmp"}}) == "Custom loop file locations are not supported");
+    CHECK(text({{"zfs.pool_name", "z/x"}}) == "zfs.pool_name can't point to a dataset when source isn't set");
     CHECK(text({{"source", "z"}, {"zfs.pool_name", "y"}}) == "The source must match zfs.pool_name if specified");
     tools->answer("zfs list -H -r -o name z/x", "z/x\nz/x/y\n");
     CHECK(text({{"source", "z/x"}}) ==

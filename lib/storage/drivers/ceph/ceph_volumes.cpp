@@ -87,7 +87,7 @@ std::string CephDriver::map(const std::string& object) const {
     const auto shown = nlohmann::json::parse(tools().run(rbd({"--format", "json", "showmapped"})), nullptr, false);
     const auto at = object.find('@');
     const auto snapshot = at == std::string::npos ? std::string{"-"} : object.substr(at + 1);
-    if (shown.is_array())
+    if (shown.is_structured()) // older programs print an object by numbers
         for (const auto& mapped : shown)
             if (mapped.value("pool", "") == osd_pool() && mapped.value("name", "") == image_of(object) &&
                 mapped.value("snap", "-") == snapshot)

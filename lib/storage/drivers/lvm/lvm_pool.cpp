@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <exception>
+#include <set>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -184,17 +185,21 @@ void LvmDriver::mount_pool() {
     MountedDriver::mount_pool();
 }
 
-/// Whoever gave us a group keeps it, and what is in it that is not ours.
+/// As LXD: a group with something else in it stays.
 void LvmDriver::delete_pool() {
     if (tools().succeeds({"vgs", "--noheadings", "-o", "vg_name", group()})) {
         bool foreign = false;
         auto all = volumes();
+        std::set<std::string> gone;
         for (const auto& [object, volume] : all) {
+            if (!thin() && gone.contains(volume.origin)) continue; // a copy-on-write snapshot went with its origin
             if (std::any_of(std::begin(kOurs), std::end(kOurs),
-                            [&](const char* prefix) { return object.starts_with(prefix); }))
+                            [&](const char* prefix) { return object.starts_with(prefix); })) {
                 tools().run({"lvremove", "-f", in_group(object)});
-            else if (object != thin_pool() && !object.starts_with('['))
+                gone.insert(object);
+            } else if (object != thin_pool() && !object.starts_with('[')) {
                 foreign = true;
+            }
         }
         if (thin() && all.contains(thin_pool())) tools().run({"lvremove", "-f", in_group(thin_pool())});
         if (foreign) {

@@ -70,6 +70,8 @@ void ZfsDriver::prepare_config(api::StringMap& config) const {
     const auto source = get(config, "source");
     const auto named = get(config, "zfs.pool_name");
     if (source.empty() || source == loop_file()) {
+        if (named.find('/') != std::string::npos)
+            throw Error{ErrorCode::Internal, "zfs.pool_name can't point to a dataset when source isn't set"};
         config["source"] = loop_file();
         if (get(config, "size").empty()) config["size"] = default_loop_size(state_dir());
         check_loop_space(state_dir(), text::parse_bytes(config["size"]));
