@@ -298,7 +298,10 @@ def test_bad_disks_on_volumes_are_refused(api, pool, volume, container, device, 
 @pytest.mark.ours
 @pytest.mark.parametrize("name", ["..", ".", "a/b", "a\nb", ""], ids=repr)
 def test_r1_no_name_leads_out_of_the_pool(api, daemon, pool, volume, name, canary):
-    before = sorted(os.listdir(folder(daemon, pool, volume).parent))
+    def names():  # what is being removed meanwhile is no matter
+        return sorted(n for n in os.listdir(folder(daemon, pool, volume).parent) if not n.startswith("."))
+
+    before = names()
     reply = api.post(f"{POOLS}/{pool}/volumes/custom", {"name": name})
     assert reply.status == 400, reply.body
     one = f"{POOLS}/{pool}/volumes/custom/{volume}"
@@ -306,7 +309,7 @@ def test_r1_no_name_leads_out_of_the_pool(api, daemon, pool, volume, name, canar
     if name:
         assert api.post(one + "/snapshots", {"name": name}).status == 400
     assert api.put(one, {"restore": name or "x"}).status in (200, 500)
-    assert sorted(os.listdir(folder(daemon, pool, volume).parent)) == before
+    assert names() == before
 
 
 def test_r38_links_in_a_volume_lead_nowhere_when_owners_change(daemon, api, lxc, pool, volume, container, tmp_path):
@@ -328,7 +331,7 @@ def test_r46_a_copy_that_finds_no_space_leaves_nothing(daemon, api, lxc, tmp_pat
     os.truncate(image, 10 << 20)
     run("mkfs.ext4", "-q", str(image))
     mount = tmp_path / "mnt"
-    (mount).mkdir()
+    mount.mkdir()
     run("mount", "-o", "loop", str(image), str(mount))
     try:
         (mount / "lost+found").rmdir()
