@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <exception>
+#include <set>
 
 #include <nlohmann/json.hpp>
 
@@ -17,6 +18,21 @@ std::string value(const nlohmann::json& data, const char* key) {
 
 nlohmann::json parsed(const db::Intent& intent) { return nlohmann::json::parse(intent.data, nullptr, false); }
 
+/// Where interrupted changes were under way.
+std::set<std::string> pools_of(const db::IntentLog& intents) {
+    std::set<std::string> pools;
+    for (const auto* kind : {intent::kSnapshotCreate, intent::kSnapshotDelete, intent::kCreate, intent::kRename,
+                             intent::kMove, intent::kDelete, intent::kRefresh})
+        for (const auto& one : intents.pending(kind)) {
+            const auto data = parsed(one);
+            pools.insert(value(data, "pool"));
+            for (const char* side : {"from", "to"})
+                if (data.is_object() && data.contains(side)) pools.insert(value(data[side], "pool"));
+        }
+    pools.erase("");
+    return pools;
+}
+
 VolumeId by_name(const std::string& name, const std::string& snapshot = {}) {
     return {.place = VolumePlace::Custom, .name = name, .snapshot = snapshot};
 }
@@ -25,6 +41,7 @@ VolumeId by_name(const std::string& name, const std::string& snapshot = {}) {
 
 void CustomVolumesImpl::start(Running running) {
     running_ = std::move(running);
+    const auto touched = pools_of(intents_);
     repair(intent::kSnapshotCreate, [this](const auto& intent) { repair_snapshot_create(intent); });
     repair(intent::kSnapshotRename, [this](const auto& intent) { repair_snapshot_rename(intent); });
     repair(intent::kSnapshotDelete, [this](const auto& intent) { repair_snapshot_delete(intent); });
@@ -35,6 +52,13 @@ void CustomVolumesImpl::start(Running running) {
     repair(intent::kResize, [this](const auto& intent) { repair_resize(intent); });
     repair(intent::kShift, [this](const auto& intent) { repair_shift(intent); });
     repair(intent::kRefresh, [this](const auto& intent) { repair_refresh(intent); });
+    for (const auto& pool : touched) { // empty directories of snapshots are left
+        try {
+            access_.driver(pool)->sweep();
+        } catch (const std::exception& error) {
+            log_.warning("Failed to sweep a storage pool", {{"pool", pool}, {"err", error.what()}});
+        }
+    }
 }
 
 /// What cannot be repaired now, because its pool is away, is tried again at the next start.
