@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <string>
 
-#include "instance/template_engine.hpp"
 #include "util/dir.hpp"
+#include "util/template_engine.hpp"
 
 namespace lxdcore::instance {
 

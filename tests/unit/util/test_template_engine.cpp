@@ -3,10 +3,10 @@
 
 #include <lxdcore/error.hpp>
 
-#include "instance/template_engine.hpp"
+#include "util/template_engine.hpp"
 
 using namespace lxdcore;
-using namespace lxdcore::instance;
+using namespace lxdcore;
 
 namespace {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "instance/template_engine.hpp"
+#include "util/template_engine.hpp"
 
 #include <algorithm>
 #include <cctype>
@@ -9,9 +9,10 @@
 
 #include <lxdcore/error.hpp>
 
+#include "util/go_time.hpp"
 #include "util/text.hpp"
 
-namespace lxdcore::instance {
+namespace lxdcore {
 
 namespace {
 
@@ -65,6 +66,7 @@ std::vector<Token> tokenize(std::string_view source) {
 struct Value {
     std::string text;
     bool truth = false;
+    std::optional<std::chrono::system_clock::time_point> time = {};
 };
 Value text_value(std::string text) {
     const bool truth = !text.empty();
@@ -93,6 +95,10 @@ std::string apply_filter(const std::string& name, Value input, const std::option
             c = static_cast<char>(function(static_cast<unsigned char>(c)));
         return value;
     };
+    if (name == "date" || name == "time") {
+        if (!input.time) fail("filter " + name + " needs a time");
+        return go_time(*input.time, need());
+    }
     if (name == "lower") return transform(std::tolower);
     if (name == "upper") return transform(std::toupper);
     if (name == "trim") return text::trim(value);
@@ -187,6 +193,8 @@ private:
         if (token.text == "false" || token.text == "False") return boolean(false);
         if (std::all_of(token.text.begin(), token.text.end(), [](unsigned char c) { return std::isdigit(c) != 0; }))
             return {token.text, token.text.find_first_not_of('0') != std::string::npos};
+        if (const auto time = context_.times.find(token.text); time != context_.times.end())
+            return {go_time(time->second, "2006-01-02 15:04:05 -0700 MST"), true, time->second};
         const auto it = context_.values.find(token.text);
         return it == context_.values.end() ? Value{} : text_value(it->second);
     }
@@ -294,4 +302,4 @@ std::string render_template(std::string_view source, const TemplateContext& cont
     return Renderer{source, context}.run();
 }
 
-} // namespace lxdcore::instance
+} // namespace lxdcore
