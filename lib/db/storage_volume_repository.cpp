@@ -130,6 +130,11 @@ void StorageVolumeRepository::rename(Transaction& tx, std::int64_t id, const std
     tx.exec("UPDATE storage_volumes SET name = :name WHERE id = :id", {{":id", id}, {":name", name}});
 }
 
+void StorageVolumeRepository::move(Transaction& tx, std::int64_t id, const std::string& pool) const {
+    const auto to = id_of(tx, "SELECT id FROM storage_pools WHERE name = :name", pool, "Storage pool not found");
+    tx.exec("UPDATE storage_volumes SET storage_pool_id = :pool WHERE id = :id", {{":pool", to}, {":id", id}});
+}
+
 void StorageVolumeRepository::remove(Transaction& tx, std::int64_t id) const {
     tx.exec("DELETE FROM storage_volumes WHERE id = :id", {{":id", id}});
 }

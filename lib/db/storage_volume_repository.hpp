@@ -44,6 +44,7 @@ public:
     /// Disks of instances and profiles in @p project that name the volume name another from now on.
     void redirect_devices(Transaction& tx, const StorageVolumeRow& from, const StorageVolumeRow& to) const;
     void rename(Transaction& tx, std::int64_t id, const std::string& name) const;
+    void move(Transaction& tx, std::int64_t id, const std::string& pool) const; ///< @throws NotFound
     void remove(Transaction& tx, std::int64_t id) const;
     /// Whether an instance with the volume's name exists.
     bool has_instance(Transaction& tx, const std::string& project, const std::string& name) const;
