@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -56,7 +57,7 @@ public:
         }
         if (status.st_nlink > 1 && link_known(status, target, parent, name)) return;
         if (S_ISREG(status.st_mode)) {
-            file(source, target, parent, name);
+            if (!keep_older(source, target, parent, name, status)) file(source, target, parent, name);
         } else if (S_ISLNK(status.st_mode)) {
             symlink(source, target, parent, name, status);
         } else {
@@ -137,6 +138,44 @@ private:
         struct stat status {};
         if (::fstat(source.get(), &status) != 0) fail(path, ".");
         attributes(source.get(), target.get(), status, path, ".");
+    }
+
+    /// True when the older copy has the file already and the new one has been given it.
+    bool keep_older(const UniqueFd& source, const UniqueFd& target, const std::string& parent, const std::string& name,
+                    const struct stat& status) {
+        if (options_.older == nullptr || status.st_nlink > 1) return false;
+        UniqueFd folder, old;
+        try {
+            folder = options_.older->open_file(parent, O_PATH | O_DIRECTORY);
+            old = options_.older->open_file(join(parent, name), O_RDONLY | O_NOATIME | O_NONBLOCK);
+        } catch (const Error&) {
+            return false;
+        }
+        struct stat was {};
+        if (::fstat(old.get(), &was) != 0 || !S_ISREG(was.st_mode) || was.st_nlink > 1 ||
+            was.st_size != status.st_size || was.st_mode != status.st_mode || was.st_uid != status.st_uid ||
+            was.st_gid != status.st_gid || was.st_mtim.tv_sec != status.st_mtim.tv_sec ||
+            was.st_mtim.tv_nsec != status.st_mtim.tv_nsec)
+            return false;
+        const UniqueFd in{::openat(source.get(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)};
+        const auto now = in ? attributes_of(in.get()) : std::nullopt;
+        if (!now || now != attributes_of(old.get())) return false;
+        return ::linkat(folder.get(), name.c_str(), target.get(), name.c_str(), 0) == 0;
+    }
+
+    /// Nothing when they cannot be read.
+    static std::optional<std::map<std::string, std::string>> attributes_of(int fd) {
+        std::vector<char> names(XATTR_LIST_MAX), value(XATTR_SIZE_MAX);
+        const ssize_t size = ::flistxattr(fd, names.data(), names.size());
+        std::map<std::string, std::string> out;
+        if (size < 0) return errno == EOPNOTSUPP ? std::optional{out} : std::nullopt;
+        for (const char* key = names.data(); key < names.data() + size;
+             key += std::char_traits<char>::length(key) + 1) {
+            const ssize_t n = ::fgetxattr(fd, key, value.data(), value.size());
+            if (n < 0) return std::nullopt;
+            out[key] = std::string(value.data(), static_cast<std::size_t>(n));
+        }
+        return out;
     }
 
     void file(const UniqueFd& source, const UniqueFd& target, const std::string& parent, const std::string& name) {

@@ -12,6 +12,9 @@ struct CopyOptions {
     std::stop_token stop{};
     bool devices = false; ///< also character and block devices
     unsigned threads = 0; ///< at most; 0: one per processor, up to four
+    /// An older copy, on the filesystem of the new one: files in it that look the same (size, time, owner, mode,
+    /// attributes) get a second name instead of being copied. It must not change later.
+    const Dir* older = nullptr;
 };
 
 /// Copies what is inside @p from into the empty directory @p to: owner, mode, times, extended attributes (file

@@ -111,6 +111,15 @@ void StorageManagerImpl::delete_instance_snapshot(const std::string& project, co
     if (trash) queue_discard(pool, *trash);
 }
 
+void StorageManagerImpl::exchange_volume(const PoolPtr& pool, const Staged& staged, OperationContext& op) {
+    Rollback undo;
+    undo.add([&] { pool->driver->discard(staged); });
+    op.throw_if_cancelled();
+    pool->driver->exchange(staged);
+    undo.commit();
+    queue_discard(pool, staged);
+}
+
 void StorageManagerImpl::replace_instance(const std::string& project, const std::string& instance,
                                           const InstanceVolume& source, OperationContext& op) {
     const auto volume = need_volume(project, instance);
@@ -118,12 +127,7 @@ void StorageManagerImpl::replace_instance(const std::string& project, const std:
     // Staged without the row: the limit of the volume stays, and what takes its place is counted as it was.
     const auto id = instance_volume(volume_name(project, instance));
     const auto staged = stage_of(*pool->driver, volume.pool, id, source, op.stop_token());
-    Rollback undo;
-    undo.add([&] { pool->driver->discard(staged); });
-    op.throw_if_cancelled();
-    pool->driver->exchange(staged);
-    undo.commit();
-    queue_discard(pool, staged);
+    exchange_volume(pool, staged, op);
 }
 
 std::vector<std::string> StorageManagerImpl::instance_snapshots(const std::string& project,

@@ -74,6 +74,10 @@ public:
                                   const std::string& snapshot) override;
     void replace_instance(const std::string& project, const std::string& instance, const InstanceVolume& source,
                           OperationContext& op) override;
+    void refresh_instance(const std::string& project, const std::string& instance, const InstanceVolume& source,
+                          OperationContext& op) override;
+    void move_instance(const std::string& project, const std::string& instance, const std::string& pool,
+                       OperationContext& op) override;
     std::vector<std::string> instance_snapshots(const std::string& project, const std::string& instance) const override;
     Dir open_instance_snapshot(const std::string& project, const std::string& instance,
                                const std::string& snapshot) override;
@@ -142,6 +146,9 @@ private:
     void repair_updates();
     void repair_renames() const;
     bool repair_rename(const db::Intent& intent, const std::string& within) const;
+    void repair_moves();
+    void exchange_volume(const PoolPtr& pool, const Staged& staged, OperationContext& op);
+    void remove_copies(const std::string& pool, const std::string& volume);
     void repair_volumes_of(const std::string& pool, StorageDriver& driver) const;
     // Drivers whose images are volumes have them in the list.
     void record_image(const std::string& pool, const StorageDriver& driver, const std::string& fingerprint) const;

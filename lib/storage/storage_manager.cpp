@@ -42,6 +42,7 @@ void StorageManagerImpl::start() {
     }
     repair_updates();
     repair_renames();
+    repair_moves();
     for (const auto& [name, pool] : *pools_.lock())
         if (pool->available) repair_volumes_of(name, *pool->driver);
     started_ = true;

@@ -83,6 +83,12 @@ public:
     /// content until the new is complete (R46). The instance must not run.
     virtual void replace_instance(const std::string& project, const std::string& instance, const InstanceVolume& source,
                                   OperationContext& op) = 0;
+    /// As replace_instance(); files that the volume has already are kept rather than copied where that costs less.
+    virtual void refresh_instance(const std::string& project, const std::string& instance, const InstanceVolume& source,
+                                  OperationContext& op) = 0;
+    /// The volume and its snapshots to another pool, where the old ones go last. The instance must not run.
+    virtual void move_instance(const std::string& project, const std::string& instance, const std::string& pool,
+                               OperationContext& op) = 0;
     virtual std::vector<std::string> instance_snapshots(const std::string& project,
                                                         const std::string& instance) const = 0; ///< in order of making
     /// @throws Error NotFound

@@ -151,7 +151,11 @@ void TreeDriver::exchange(const Staged& staged) { make_parent(staged.as).exchang
 
 void TreeDriver::discard(const Staged& staged) noexcept {
     try {
-        if (const auto parent = find_parent(staged.as)) remove_entry(*parent, staged.name);
+        const auto parent = find_parent(staged.as);
+        if (parent) remove_entry(*parent, staged.name);
+        // The last snapshot of a volume takes the directory along.
+        if (parent && !staged.as.snapshot.empty() && parent->list().empty())
+            root().dir(snapshots_of(staged.as.place)).remove(staged.as.name);
     } catch (const std::exception& error) { // sweep() comes by at the next start
         log_.warning("Failed to remove a staged volume", {{"pool", name_}, {"err", error.what()}});
     }
@@ -190,7 +194,17 @@ void TreeDriver::rename(const VolumeId& volume, const std::string& to) {
     if (const auto parent = find_parent(volume)) move(*parent, leaf(volume));
     if (!volume.snapshot.empty() || volume.place == VolumePlace::Image) return;
     const auto snapshots = root().dir(snapshots_of(volume.place));
-    if (snapshots.exists(volume.name)) move(snapshots, volume.name);
+    if (!snapshots.exists(volume.name)) return;
+    if (snapshots.exists(to)) { // what a volume of that name had, set aside
+        const auto old = snapshots.dir(to);
+        const auto names = old.list();
+        if (std::all_of(names.begin(), names.end(), [](const auto& name) { return is_hidden(name); })) {
+            for (const auto& name : names)
+                remove_entry(old, name);
+            snapshots.remove(to);
+        }
+    }
+    move(snapshots, volume.name);
 }
 
 std::optional<Staged> TreeDriver::set_aside(const VolumeId& volume) {

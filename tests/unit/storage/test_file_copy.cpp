@@ -125,3 +125,36 @@ TEST_CASE_FIXTURE(Trees, "a source whose directories become links never leads ou
     swapper.join();
     CHECK(test::read_file(outside / "secret") == "secret");
 }
+
+TEST_CASE_FIXTURE(Trees, "of an older copy what looks the same is kept, and nothing else") {
+    const auto older = temp / "older";
+    fs::create_directory(older);
+    const timespec times[2] = {{1000, 5}, {2000, 7}};
+    for (const auto* name : {"d/same", "d/longer", "d/mode", "d/attribute", "d/link", "d/later"}) {
+        test::write_file(from / name, "content");
+        test::write_file(older / name, std::string{name} == "d/longer" ? "content!" : "content");
+        if (std::string{name} == "d/link") {
+            fs::remove(older / name);
+            fs::create_symlink(from / "d/same", older / name);
+        }
+        REQUIRE(::utimensat(AT_FDCWD, (from / name).c_str(), times, 0) == 0);
+        if (std::string{name} != "d/later")
+            REQUIRE(::utimensat(AT_FDCWD, (older / name).c_str(), times, AT_SYMLINK_NOFOLLOW) == 0);
+    }
+    REQUIRE(::chmod((older / "d/mode").c_str(), 0600) == 0);
+    REQUIRE(::chmod((from / "d/mode").c_str(), 0640) == 0);
+    REQUIRE(::setxattr((from / "d/attribute").c_str(), "user.k", "v", 1, 0) == 0);
+    const auto old = Dir::open(older.string());
+    copy({.older = &old});
+    const auto kept = [&](const char* name) {
+        struct stat a {
+        }, b{};
+        REQUIRE(::stat((older / name).c_str(), &a) == 0);
+        REQUIRE(::stat((to / name).c_str(), &b) == 0);
+        CHECK(test::read_file(to / name) == "content");
+        return a.st_ino == b.st_ino;
+    };
+    CHECK(kept("d/same"));
+    for (const auto* name : {"d/longer", "d/mode", "d/attribute", "d/link", "d/later"})
+        CHECK_FALSE(kept(name));
+}
