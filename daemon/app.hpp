@@ -26,6 +26,8 @@
 namespace lxdcore {
 class BackupService;
 class InstanceMetadataService;
+class InstancePublishService;
+class InstanceSnapshotService;
 class MetricsService;
 class WarningService;
 } // namespace lxdcore
@@ -44,6 +46,8 @@ struct Services {
     EventService& events;
     InstanceMetadataService& instance_metadata;
     BackupService& backups;
+    InstanceSnapshotService& snapshots;
+    InstancePublishService& publishing;
     MetricsService& metrics;
     WarningService& warnings;
     GuestApi& guests;

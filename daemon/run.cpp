@@ -154,6 +154,8 @@ Services services_of(Core& core) {
             core.events(),
             core.instance_metadata(),
             core.backups(),
+            core.instance_snapshots(),
+            core.publishing(),
             core.metrics(),
             core.warnings(),
             core.guest_api(),

@@ -16,6 +16,7 @@ void add_all_routes(Router& router) {
     add_instance_log_routes(router);
     add_instance_metadata_routes(router);
     add_instance_backup_routes(router);
+    add_instance_snapshot_routes(router);
     add_image_routes(router);
     add_image_upload_routes(router);
     add_image_alias_routes(router);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <lxdcore/service/instance_publish_service.hpp>
+
 #include "http/exchange.hpp"
 #include "http/multipart.hpp"
 #include "routes/common.hpp"
@@ -70,14 +72,63 @@ private:
     int parts_ = 0;
 };
 
-/// Only what is uploaded can become an image here; the other sources of LXD are known but not offered.
-Response post_json(const Request& request, App&) {
+/// A refused upload is an operation that fails, as with LXD.
+OperationPtr failed(App& app, const std::string& project, const Error& error) {
+    OperationOptions options;
+    options.type = kImageDownload;
+    options.project = project;
+    return app.core.operations.start(std::move(options), [error](OperationContext&) { throw error; });
+}
+
+/// "c1" as an instance, "c1/snap0" as a snapshot.
+Response publish(const nlohmann::json& body, const std::string& type, const Request& request, App& app) {
+    const auto put = body.get<api::ImagePut>();
+    const auto text = [](const nlohmann::json& object, const char* key) {
+        return object.contains(key) && object[key].is_string() ? object[key].get<std::string>() : std::string{};
+    };
+    const auto name = text(body["source"], "name");
+    const auto slash = name.find('/');
+    const bool snapshot = slash != std::string::npos;
+    std::string refused;
+    if (name.empty())
+        refused = "No source provided";
+    else if (type == "snapshot" && !snapshot)
+        refused = "Not a snapshot";
+    else if (type != "snapshot" && snapshot)
+        refused = "This is a snapshot";
+    if (!refused.empty())
+        return Response::operation(failed(app, request.project(), {ErrorCode::InvalidArgument, refused}));
+    PublishRequest wanted{.project = request.project(),
+                          .instance = name.substr(0, slash),
+                          .snapshot = snapshot ? name.substr(slash + 1) : "",
+                          .compression = text(body, "compression_algorithm"),
+                          .filename = text(body, "filename"),
+                          .is_public = put.is_public,
+                          .properties = put.properties,
+                          .profiles = put.profiles,
+                          .aliases = {},
+                          .expires_at = put.expires_at};
+    if (wanted.compression.empty()) wanted.compression = app.core.server.get("images.compression_algorithm");
+    if (wanted.compression == "squashfs")
+        throw Error{ErrorCode::InvalidArgument, "exec: \"tar2sqfs\": executable file not found in $PATH"};
+    if (body.contains("aliases") && body["aliases"].is_array())
+        for (const auto& alias : body["aliases"])
+            if (alias.is_object())
+                wanted.aliases.push_back({.name = text(alias, "name"), .description = text(alias, "description")});
+    return Response::operation(app.core.publishing.publish(wanted));
+}
+
+/// What is uploaded can become an image here, and what is an instance; the other sources of LXD are known but not
+/// offered.
+Response post_json(const Request& request, App& app) {
     const auto body = request.json();
     const auto source = body.is_object() && body.contains("source") ? body["source"] : nlohmann::json{};
     const std::string type = source.is_object() && source.contains("type") && source["type"].is_string()
                                  ? source["type"].get<std::string>()
                                  : "";
-    for (const auto* known : {"image", "url", "instance", "container", "virtual-machine", "snapshot"})
+    for (const auto* local : {"instance", "container", "virtual-machine", "snapshot"})
+        if (type == local) return publish(body, type, request, app);
+    for (const auto* known : {"image", "url"})
         if (type == known) throw Error{ErrorCode::Unsupported, "Image source \"" + type + "\" is not supported"};
     throw HttpError{500, "Invalid images JSON"};
 }
@@ -88,14 +139,6 @@ bool looks_like_json(const Request& request, std::string_view first) {
     if (type.starts_with("application/octet-stream") || type.starts_with("multipart/")) return false;
     const auto start = first.find_first_not_of(" \t\r\n");
     return start != std::string_view::npos && first[start] == '{';
-}
-
-/// A refused upload is an operation that fails, as with LXD.
-OperationPtr failed(App& app, const std::string& project, const Error& error) {
-    OperationOptions options;
-    options.type = kImageDownload;
-    options.project = project;
-    return app.core.operations.start(std::move(options), [error](OperationContext&) { throw error; });
 }
 
 Awaitable<Response> post(Exchange& exchange) {

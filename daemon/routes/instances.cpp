@@ -2,6 +2,7 @@
 #include <lxdcore/api/codec.hpp>
 #include <lxdcore/api/json_text.hpp>
 #include <lxdcore/service/backup_service.hpp>
+#include <lxdcore/service/instance_snapshot_service.hpp>
 
 #include "http/exchange.hpp"
 #include "http/spool.hpp"
@@ -33,12 +34,15 @@ std::string wanted_type(const Request& request, const std::string& base) {
     return type;
 }
 
-nlohmann::json shown(const api::Instance& instance, const api::InstanceState* state) {
+using Snapshots = std::map<std::string, std::vector<api::InstanceSnapshot>>; ///< by instance
+
+nlohmann::json shown(const api::Instance& instance, const api::InstanceState* state, const Snapshots& snapshots) {
     nlohmann::json json = instance;
     if (state == nullptr) return json;
     json["state"] = *state;
     json["backups"] = nullptr;
-    json["snapshots"] = nullptr;
+    const auto it = snapshots.find(instance.name);
+    json["snapshots"] = it == snapshots.end() ? nlohmann::json{} : nlohmann::json(it->second);
     return json;
 }
 
@@ -47,18 +51,24 @@ Response list_as_text(const std::vector<std::string>& projects, const std::strin
     const auto envelope = sync_envelope("[]");
     const auto middle = envelope.rfind(']');
     auto text = envelope.substr(0, middle);
+    Snapshots snapshots;
     const auto visit = [&](const api::Instance& instance, const api::InstanceState* state) {
         if (!type.empty() && instance.type != type) return;
         if (text.size() > middle) text += ',';
         api::append_json(text, instance);
         if (state == nullptr) return;
         text.back() = ','; // goes on with what recursion=2 has more
-        text += R"("backups":null,"snapshots":null,"state":)";
+        const auto it = snapshots.find(instance.name);
+        text += R"("backups":null,"snapshots":)";
+        text += it == snapshots.end() ? "null" : api::encode_json(it->second);
+        text += R"(,"state":)";
         text += api::encode_json(*state);
         text += '}';
     };
-    for (const auto& project : projects)
+    for (const auto& project : projects) {
+        if (with_state) snapshots = app.core.snapshots.snapshots_by_instance(project);
         app.core.instances.each(project, with_state, visit);
+    }
     text.append(envelope, middle);
     return Response::plain(200, std::move(text), "application/json");
 }
@@ -71,9 +81,10 @@ Response list(const Request& request, App& app) {
     const auto projects = listed_projects(request, app);
     if ((recursion == 1 || recursion == 2) && filter.empty()) return list_as_text(projects, type, recursion == 2, app);
     auto reply = nlohmann::json::array();
+    Snapshots snapshots;
     const auto visit = [&](const api::Instance& instance, const api::InstanceState* state) {
         if (!type.empty() && instance.type != type) return;
-        auto json = shown(instance, state);
+        auto json = shown(instance, state, snapshots);
         if (!filter.matches(json)) return;
         reply.push_back(recursion == 0 ? nlohmann::json(url_of(base, instance.project, instance.name))
                                        : std::move(json));
@@ -83,6 +94,7 @@ Response list(const Request& request, App& app) {
             for (const auto& name : app.core.instances.names(project))
                 reply.push_back(url_of(base, project, name));
         } else {
+            if (recursion == 2) snapshots = app.core.snapshots.snapshots_by_instance(project);
             app.core.instances.each(project, recursion == 2, visit);
         }
     }
@@ -117,8 +129,11 @@ Awaitable<Response> post(Exchange& exchange) {
 Response get(const Request& request, App& app) {
     const auto instance = app.core.instances.get(instance_ref(request, app));
     if (request.recursion() == 0) return Response::sync(instance, InstanceService::etag(instance));
-    const auto state = app.core.instances.state({instance.project, instance.name});
-    return Response::sync(shown(instance, &state), InstanceService::etag(instance));
+    const InstanceRef ref{instance.project, instance.name};
+    const auto state = app.core.instances.state(ref);
+    Snapshots snapshots;
+    if (auto list = app.core.snapshots.snapshots(ref); !list.empty()) snapshots[ref.name] = std::move(list);
+    return Response::sync(shown(instance, &state, snapshots), InstanceService::etag(instance));
 }
 
 Response put(const Request& request, App& app) {
@@ -140,12 +155,6 @@ Response remove(const Request& request, App& app) {
     return Response::operation(app.core.instances.remove(instance_ref(request, app)));
 }
 
-/// Lists of what an instance has none of here.
-Response none_of(const Request& request, App& app) {
-    app.core.instances.get(instance_ref(request, app));
-    return Response::sync(nlohmann::json::array());
-}
-
 } // namespace
 
 void add_instance_routes(Router& router) {
@@ -157,7 +166,6 @@ void add_instance_routes(Router& router) {
     add_instance_route(router, Method::Patch, "/{name}", kProject, patch);
     add_instance_route(router, Method::Post, "/{name}", kProject, rename);
     add_instance_route(router, Method::Delete, "/{name}", kProject, remove);
-    add_instance_route(router, Method::Get, "/{name}/snapshots", kProject, none_of);
 }
 
 } // namespace lxdcore::daemon

@@ -17,6 +17,7 @@ void add_instance_sftp_routes(Router& router);
 void add_instance_log_routes(Router& router);
 void add_instance_backup_routes(Router& router);
 void add_instance_metadata_routes(Router& router);
+void add_instance_snapshot_routes(Router& router);
 void add_image_routes(Router& router);
 void add_image_upload_routes(Router& router);
 void add_image_alias_routes(Router& router);

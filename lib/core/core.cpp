@@ -156,6 +156,8 @@ Core::~Core() = default;
 
 const std::filesystem::path& Core::state_dir() const noexcept { return impl_->state_path; }
 InstanceService& Core::instances() noexcept { return *impl_->instances; }
+InstanceSnapshotService& Core::instance_snapshots() noexcept { return *impl_->instances; }
+InstancePublishService& Core::publishing() noexcept { return *impl_->instances; }
 InstanceMetadataService& Core::instance_metadata() noexcept { return *impl_->instances; }
 BackupService& Core::backups() noexcept { return *impl_->instances; }
 MetricsService& Core::metrics() noexcept { return *impl_->instances; }

@@ -28,6 +28,10 @@ public:
                                const std::string& alias) const = 0;
     /// Unpacks the image in the caged child, for StorageManager::ensure_image.
     virtual storage::VolumeFiller filler(const std::string& fingerprint) = 0;
+    /// An image that is made here: @p write gives its bytes to what it is called with. Within the caller's operation,
+    /// whose metadata ends with {"fingerprint","size"}.
+    using ImageWriter = std::function<void(const std::function<void(const char* data, std::size_t size)>& store)>;
+    virtual void import_stream(const ImageUpload& upload, const ImageWriter& write, OperationContext& op) = 0;
     virtual void touch(const std::string& project, const std::string& fingerprint) = 0; ///< last_used_at
 };
 

@@ -15,6 +15,7 @@
 #include "image/image_metadata.hpp"
 #include "image/manager_impl.hpp"
 #include "operation/operation_types.hpp"
+#include "util/fault_point.hpp"
 #include "util/names.hpp"
 #include "util/rollback.hpp"
 
@@ -139,6 +140,7 @@ void ImageManagerImpl::import(const ImageUpload& upload, UploadFiles& files, Ope
         [&](db::Transaction& tx) { return repository_.find(tx, upload.project, fingerprint, false); });
     if (!found.empty()) throw Error{ErrorCode::AlreadyExists, "Image with same fingerprint already exists"};
     const auto intent = intents_.begin("image-import", upload.project, fingerprint);
+    fault_point("image-import:intent");
     Rollback undo;
     undo.add([&] {
         const bool kept =
@@ -147,8 +149,10 @@ void ImageManagerImpl::import(const ImageUpload& upload, UploadFiles& files, Ope
         intents_.end(intent);
     });
     files.keep(fingerprint);
+    fault_point("image-import:files");
     global_.write([&](db::Transaction& tx) { repository_.insert(tx, upload.project, row); });
     undo.commit();
+    fault_point("image-import:row");
     intents_.end(intent);
     events_.lifecycle(upload.project, "image-created", url(upload.project, fingerprint), {{"type", image.type}});
     prepare_tree(upload.project, image);

@@ -26,6 +26,7 @@ public:
     api::Image resolve(const std::string& project, const std::string& fingerprint,
                        const std::string& alias) const override;
     storage::VolumeFiller filler(const std::string& fingerprint) override;
+    void import_stream(const ImageUpload& upload, const ImageWriter& write, OperationContext& op) override;
     void touch(const std::string& project, const std::string& fingerprint) override;
 
     std::vector<api::Image> list(const std::string& project, bool public_only) const override;

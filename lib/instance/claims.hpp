@@ -29,6 +29,12 @@ public:
     Claim take(const InstanceRef& ref, const std::string& action);
     /// Waits for its turn. @throws as take() after @p patience
     Claim wait(const InstanceRef& ref, const std::string& action, std::chrono::milliseconds patience);
+    /// For who only reads the volume (a copy of it): many at once, and beside most actions. Those that take the content
+    /// away ("delete", "rename", "restore", "refresh", "move") fail meanwhile as if it were a claim.
+    /// @throws as wait(), when one of these is under way
+    Claim share(const InstanceRef& ref, const std::string& action, std::chrono::milliseconds patience);
+    /// Waits until nobody reads, for a claim's holder that changes files in place. @throws Error BadState
+    void wait_unshared(const InstanceRef& ref, std::chrono::milliseconds patience) const;
     std::string holder(const InstanceRef& ref) const; ///< "" when free
 
 private:

@@ -9,7 +9,9 @@
 #include <lxdcore/service/backup_service.hpp>
 #include <lxdcore/service/guest_api.hpp>
 #include <lxdcore/service/instance_metadata_service.hpp>
+#include <lxdcore/service/instance_publish_service.hpp>
 #include <lxdcore/service/instance_service.hpp>
+#include <lxdcore/service/instance_snapshot_service.hpp>
 #include <lxdcore/service/metrics_service.hpp>
 
 #include "db/database.hpp"
@@ -43,6 +45,8 @@ struct Services {
 };
 
 class InstanceManager : public InstanceService,
+                        public InstanceSnapshotService,
+                        public InstancePublishService,
                         public InstanceMetadataService,
                         public BackupService,
                         public MetricsService,

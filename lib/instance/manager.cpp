@@ -141,6 +141,7 @@ Manager::~Manager() {
 }
 
 void Manager::stop() noexcept {
+    snapshot_timer_.reset();
     runtime_.interrupt();
     const std::unique_lock lock{gate_->mutex};
     gate_->open = false;

@@ -12,6 +12,7 @@
 
 #include "db/backup_repository.hpp"
 #include "db/instance_repository.hpp"
+#include "db/instance_snapshot_repository.hpp"
 #include "db/intents.hpp"
 #include "db/warning_repository.hpp"
 #include "device/device.hpp"
@@ -28,6 +29,7 @@
 #include "instance/runtime_table.hpp"
 #include "system/cgroup.hpp"
 #include "util/locked.hpp"
+#include "util/minute_timer.hpp"
 
 namespace lxdcore::instance {
 
@@ -74,6 +76,20 @@ public:
     OperationPtr rename(const InstanceRef& ref, const api::InstancePost& request) override;
     OperationPtr remove(const InstanceRef& ref) override;
     OperationPtr change_state(const InstanceRef& ref, const api::InstanceStatePut& request) override;
+
+    std::vector<std::string> snapshot_names(const InstanceRef& ref) const override;
+    std::vector<api::InstanceSnapshot> snapshots(const InstanceRef& ref) const override;
+    std::map<std::string, std::vector<api::InstanceSnapshot>>
+    snapshots_by_instance(const std::string& project) const override;
+    api::InstanceSnapshot snapshot(const InstanceRef& ref, const std::string& name) const override;
+    OperationPtr create_snapshot(const InstanceRef& ref, const api::InstanceSnapshotsPost& request) override;
+    OperationPtr update_snapshot(const InstanceRef& ref, const std::string& name,
+                                 const api::InstanceSnapshotPut& snapshot, const std::string& if_match) override;
+    OperationPtr rename_snapshot(const InstanceRef& ref, const std::string& name,
+                                 const api::InstanceSnapshotPost& request) override;
+    OperationPtr remove_snapshot(const InstanceRef& ref, const std::string& name) override;
+
+    OperationPtr publish(const PublishRequest& request) override;
 
     OperationPtr exec(const InstanceRef& ref, const api::InstanceExecPost& request) override;
     OperationPtr exec(const InstanceRef& ref, const api::InstanceExecPost& request,
@@ -125,6 +141,8 @@ public:
     void stop_all(std::chrono::seconds patience) override;
 
 private:
+    struct Creation;
+
     // --- data ---
     Loaded load(const InstanceRef& ref) const; ///< @throws NotFound "Instance not found"
     Expander expander(const std::string& project) const;
@@ -136,6 +154,42 @@ private:
     Dir log_dir(const InstanceRef& ref) const;          ///< made if missing
     std::string cgroup_name(const InstanceRef& ref) const;
     std::string monitor_cgroup(const InstanceRef& ref) const;
+
+    // --- copying ---
+    void load_source(Creation& creation, OperationOptions& options) const;
+    void copy_volumes(const Creation& creation, OperationContext& op);
+    std::vector<db::InstanceSnapshotRow> copied_rows(const Creation& creation) const;
+    void copy_snapshot_rows(db::Transaction& tx, const Creation& creation) const;
+    void run_refresh(Creation& creation, OperationContext& op);
+    void finish_refresh(const Loaded& target, const Loaded& source, const std::vector<db::InstanceSnapshotRow>& wanted,
+                        const std::vector<db::InstanceSnapshotRow>& extra);
+    void repair_refreshes();
+    OperationPtr move(const InstanceRef& ref, const api::InstancePost& request);
+    void run_move(const InstanceRef& ref, const std::string& pool, OperationContext& op);
+    void repair_moves();
+
+    // --- snapshots ---
+    db::InstanceSnapshotRow load_snapshot(const Loaded& instance, const std::string& name) const; ///< @throws NotFound
+    api::InstanceSnapshot to_api(const Loaded& instance, db::InstanceSnapshotRow row, const Expander& profiles) const;
+    std::string next_snapshot_name(const Loaded& instance) const;
+    api::Time snapshot_expiry(const Loaded& instance, const api::Time& from) const;
+    void run_snapshot(const InstanceRef& ref, const std::string& name, const std::optional<api::Time>& expires_at,
+                      OperationContext& op);
+    void run_rename_snapshot(const InstanceRef& ref, const std::string& name, const std::string& to);
+    void run_remove_snapshot(const InstanceRef& ref, const std::string& name);
+    OperationPtr restore(const InstanceRef& ref, const std::string& snapshot, bool stateful);
+    void run_restore(const InstanceRef& ref, const std::string& snapshot, OperationContext& op);
+    Loaded restored(const Loaded& before, const std::string& snapshot) const; ///< @throws NotFound
+    void repair_snapshots();
+    void repair_restores();
+    void tell_snapshot(const InstanceRef& ref, const std::string& action, const std::string& name,
+                       const std::string& old_name = {}) const;
+
+    // --- snapshots by the clock ---
+    void snapshots_due(Schedule::Time last, Schedule::Time now);
+    void snapshot_at_startup(const Loaded& instance);
+    void start_auto_snapshot(const InstanceRef& ref);
+    void remove_expired_snapshots(Schedule::Time now);
 
     // --- id maps ---
     struct NextMap {
@@ -163,13 +217,16 @@ private:
     void unload_apparmor(const InstanceRef& ref) const;
 
     // --- creating ---
-    struct Creation;
     std::optional<api::Image> find_image(const std::string& project, const api::InstanceSource& source) const;
     void run_create(Creation& creation, OperationContext& op);
     void build_row(Creation& creation);
     void create_imported(const Creation& creation, OperationContext& op);
     void add_devices(Loaded& instance);
     void repair();
+    void thaw_source(const db::Intent& intent) const;
+
+    // --- publishing ---
+    void run_publish(const PublishRequest& request, OperationContext& op);
 
     // --- backup.yaml and backups ---
     BackupDocument backup_document(const Loaded& instance) const;
@@ -283,6 +340,7 @@ private:
     Services s_;
     db::InstanceRepository repo_;
     db::BackupRepository backups_{db::BackupRepository::Of::Instances};
+    db::InstanceSnapshotRepository snapshot_repo_;
     db::WarningRepository warnings_;
     db::IntentLog intents_;
     CgroupLayout cgroups_;
@@ -302,7 +360,12 @@ private:
     std::atomic<bool> host_shutdown_ = false, settled_ = false;
     Locked<std::shared_ptr<BootSequence>> boot_;
     GuestEvents guest_events_;
+    Locked<std::set<InstanceRef>> snapshotting_; ///< by the clock, so that one never runs twice at once
+    std::unique_ptr<MinuteTimer> snapshot_timer_;
 };
+
+/// How long a change waits for copies of the instance that are being made.
+inline constexpr std::chrono::minutes kCopyPatience{10};
 
 std::string instance_url(const InstanceRef& ref);
 inline constexpr const char* kSyscallSocket = "seccomp.socket"; ///< in the state directory

@@ -36,6 +36,8 @@ void Manager::start() {
     repair();
     repair_backups();
     adopt();
+    snapshot_timer_ = std::make_unique<MinuteTimer>(
+        [this](Schedule::Time last, Schedule::Time now) { post([this, last, now] { snapshots_due(last, now); }); });
     post([this] { expire_logs_daily(); });
     post([this] { refresh_backup_files(); });
     post([this] { expire_backups(); });
@@ -52,12 +54,23 @@ void Manager::expire_logs_daily() {
     post_after(std::chrono::hours{24}, [this] { expire_logs_daily(); });
 }
 
+/// An instance that stood still while it was copied.
+void Manager::thaw_source(const db::Intent& intent) const {
+    const auto data = nlohmann::json::parse(intent.data, nullptr, false);
+    const auto source = data.is_object() ? data.value("source", std::string{}) : std::string{};
+    const auto slash = source.find('/');
+    if (slash == std::string::npos) return;
+    const Cgroup cgroup{cgroups_, cgroup_name({source.substr(0, slash), source.substr(slash + 1)})};
+    if (cgroup.exists()) cgroup.freeze(false);
+}
+
 /// Finishes deletions and renames that were interrupted, and removes what interrupted creations left (R41).
 void Manager::repair() {
     const auto exists = [&](const std::string& project, const std::string& name) {
         return s_.global.read_value([&](db::Transaction& tx) { return repo_.find(tx, project, name).has_value(); });
     };
     for (const auto& intent : intents_.pending("instance-create")) {
+        thaw_source(intent);
         if (!exists(intent.project, intent.entity)) {
             s_.storage.delete_instance(intent.project, intent.entity);
             forget_directories({intent.project, intent.entity});
@@ -89,6 +102,10 @@ void Manager::repair() {
         if (done) rename_directories({intent.project, intent.entity}, {intent.project, to});
         intents_.end(intent.id);
     }
+    repair_snapshots();
+    repair_restores();
+    repair_refreshes();
+    repair_moves();
     for (const auto& intent : intents_.pending("instance-shift")) {
         if (!exists(intent.project, intent.entity)) {
             intents_.end(intent.id);

@@ -66,11 +66,13 @@ void drop_empty(api::StringMap& map) {
 } // namespace
 
 OperationPtr Manager::update(const InstanceRef& ref, const api::InstancePut& put, const std::string& if_match) {
+    if (!put.restore.empty()) {
+        api::check_etag(etag(get(ref)), if_match);
+        return restore(ref, put.restore, put.stateful);
+    }
     auto claim = std::make_shared<Claims::Claim>(claims_.wait(ref, "update", kPatience));
     const auto before = load(ref);
     api::check_etag(etag(to_api(before)), if_match);
-    if (!put.restore.empty())
-        throw Error{ErrorCode::Unsupported, "Restoring snapshots is not supported on this server"};
     config::check_supported(put.config);
     auto row = before.row;
     row.config = put.config;
@@ -188,8 +190,12 @@ void Manager::apply_change(const Loaded& before, Loaded after, bool user_request
 
 OperationPtr Manager::rename(const InstanceRef& ref, const api::InstancePost& request) {
     (void)load(ref);
-    if (request.migration || !request.pool.empty() || !request.project.empty())
-        throw Error{ErrorCode::Unsupported, "Moving instances is not supported on this server"};
+    if (!request.pool.empty() && request.migration && (request.project.empty() || request.project == ref.project))
+        return move(ref, request);
+    if (request.migration)
+        throw Error{ErrorCode::Unsupported, "Moving instances to other servers is not supported on this server"};
+    if (!request.project.empty() && request.project != ref.project)
+        throw Error{ErrorCode::Unsupported, "Moving instances between projects is not supported on this server"};
     names::check_instance(request.name);
     const InstanceRef to{ref.project, request.name};
     if (s_.global.read_value([&](db::Transaction& tx) { return repo_.find(tx, to.project, to.name).has_value(); }))
@@ -255,7 +261,10 @@ OperationPtr Manager::remove(const InstanceRef& ref) {
         if (runtime_.find(ref)) throw Error{ErrorCode::BadState, "Instance is running"};
         if (text::is_true(load(ref).value("security.protection.delete")))
             throw Error{ErrorCode::Forbidden, "Container is protected"};
+        const auto snapshots = snapshot_names(ref);
         run_remove(ref);
+        for (const auto& snapshot : snapshots)
+            tell_snapshot(ref, "deleted", snapshot);
         lifecycle(ref, "instance-deleted");
     });
 }

@@ -6,12 +6,11 @@
 
 #include "config/config_keys.hpp"
 #include "instance/architecture.hpp"
-#include "instance/manager_creation.hpp"
+#include "instance/creation.hpp"
 #include "instance/petname.hpp"
 #include "operation/operation_types.hpp"
 #include "util/fault_point.hpp"
 #include "util/names.hpp"
-#include "util/rollback.hpp"
 #include "util/steps.hpp"
 #include "util/text.hpp"
 
@@ -20,6 +19,7 @@ namespace lxdcore::instance {
 namespace {
 
 constexpr const char* kRecord = "Failed creating instance record";
+constexpr std::chrono::seconds kSourcePatience{10};
 constexpr const char* kInit = "Failed initialising instance";
 
 /// Keys of a source that the copy keeps; all other volatile keys belong to the source alone.
@@ -88,32 +88,30 @@ OperationPtr Manager::create(const std::string& project, const api::InstancesPos
     if (type == "image") {
         if (!creation->image) creation->image = find_image(project, post.source);
     } else if (type == "copy") {
-        if (post.source.source.empty()) throw Error{ErrorCode::InvalidArgument, "Must specify a source instance"};
-        const auto source_project = post.source.project.empty() ? project : post.source.project;
-        try {
-            creation->source = load({source_project, post.source.source});
-        } catch (Error& error) {
-            error.add_context(fmt::format("Failed to fetch instance {} in project {}", text::quote(post.source.source),
-                                          text::quote(source_project)));
-            throw;
-        }
-        options.resources["instances"].push_back("/1.0/instances/" + post.source.source);
-        options.resources["containers"].push_back("/1.0/containers/" + post.source.source);
+        load_source(*creation, options);
     } else if (type == "migration") {
         throw Error{ErrorCode::Unsupported, "Creating instances by migration is not supported on this server"};
     } else if (type != "none") {
         throw Error{ErrorCode::InvalidArgument, "Unknown source type " + type};
     }
     return s_.operations.start(std::move(options), [this, creation](OperationContext& op) {
+        Claims::Claim reading;
+        if (creation->source) reading = claims_.share(creation->source->ref(), "copy", kSourcePatience);
+        const bool refresh = creation->request.source.refresh && s_.global.read_value([&](db::Transaction& tx) {
+            return repo_.find(tx, creation->ref.project, creation->ref.name).has_value();
+        });
         const auto claim = [&] {
             try {
-                return claims_.take(creation->ref, "create");
+                return claims_.take(creation->ref, refresh ? "refresh" : "create");
             } catch (Error& error) {
                 error.add_context(kRecord);
                 throw;
             }
         }();
-        run_create(*creation, op);
+        if (refresh)
+            run_refresh(*creation, op);
+        else
+            run_create(*creation, op);
     });
 }
 
@@ -278,7 +276,9 @@ void Manager::run_create(Creation& creation, OperationContext& op) {
     }
 
     steps.done("checks");
-    const auto intent = intents_.begin("instance-create", ref.project, ref.name);
+    const auto frozen = creation.source ? creation.source->row.project + "/" + creation.source->row.name : "";
+    const auto intent =
+        intents_.begin("instance-create", ref.project, ref.name, nlohmann::json{{"source", frozen}}.dump());
     undo.add([&] { intents_.end(intent); });
     undo.add([&] { s_.storage.delete_instance(ref.project, ref.name); });
     op.throw_if_cancelled();
@@ -292,8 +292,7 @@ void Manager::run_create(Creation& creation, OperationContext& op) {
             s_.storage.create_from_image(creation.pool, ref.project, ref.name, fingerprint, op);
         });
     } else if (creation.source) {
-        s_.storage.create_copy(creation.pool, ref.project, ref.name,
-                               {creation.source->row.project, creation.source->row.name}, op);
+        copy_volumes(creation, op);
     } else if (creation.import) {
         create_imported(creation, op);
     } else {
@@ -303,7 +302,12 @@ void Manager::run_create(Creation& creation, OperationContext& op) {
     fault_point("instance-create:volume");
     if (const auto& root = root_disk(creation.instance.devices).second; root.contains("size"))
         s_.storage.set_instance_quota(ref.project, ref.name, text::parse_bytes(root.at("size")));
-    s_.global.write([&](db::Transaction& tx) { creation.instance.row.id = repo_.insert(tx, creation.instance.row); });
+    op.throw_if_cancelled();
+    op.refuse_cancel_from_here();
+    s_.global.write([&](db::Transaction& tx) {
+        creation.instance.row.id = repo_.insert(tx, creation.instance.row);
+        copy_snapshot_rows(tx, creation);
+    });
     undo.commit();
     release_slot(ref);
     steps.done("row");
@@ -314,6 +318,8 @@ void Manager::run_create(Creation& creation, OperationContext& op) {
     steps.done("end of intent");
     s_.events.lifecycle(ref.project, "instance-created", instance_url(ref),
                         {{"type", "container"}, {"storage-pool", creation.pool}});
+    for (const auto& row : copied_rows(creation))
+        tell_snapshot(ref, "created", row.name);
 }
 
 } // namespace lxdcore::instance

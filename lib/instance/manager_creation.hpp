@@ -23,10 +23,17 @@ struct Manager::Creation {
     InstanceRef ref;
     api::InstancesPost request;
     std::optional<api::Image> image;
-    std::optional<Loaded> source; ///< copy
+    std::optional<Loaded> source; ///< copy; of a snapshot: the instance as that has it
+    std::string source_snapshot;  ///< "": the instance itself
     std::optional<Import> import;
     Loaded instance;
     std::string pool;
+
+    bool instance_only() const { return request.source.instance_only || request.source.container_only; }
+    bool with_snapshots() const { return source && source_snapshot.empty() && !instance_only(); }
+    storage::InstanceVolume source_volume() const {
+        return {.project = source->row.project, .instance = source->row.name, .snapshot = source_snapshot};
+    }
 };
 
 } // namespace lxdcore::instance

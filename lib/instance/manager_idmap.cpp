@@ -136,6 +136,7 @@ void Manager::shift_root(Loaded& instance, const IdMap& to) {
     if (text::is_true(instance.value("security.protection.shift")))
         throw Error{ErrorCode::Forbidden,
                     "Failed to handle idmapped storage: Container is protected against filesystem shifting"};
+    claims_.wait_unshared(instance.ref(), kCopyPatience);
     for (const auto& next : shift_route(from, to)) {
         const nlohmann::json data{{"from", from.json()}, {"to", next.json()}};
         shift_stretch(instance, intents_.begin(kShift, instance.row.project, instance.row.name, data.dump()), from,

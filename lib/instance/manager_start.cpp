@@ -123,6 +123,7 @@ void Manager::start_claimed(const InstanceRef& ref) {
     steps.done("record");
     write_backup_file(ref);
     steps.done("backup.yaml");
+    snapshot_at_startup(work.instance);
 }
 
 void Manager::prepare_root(StartWork& work) {

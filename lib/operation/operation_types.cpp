@@ -77,6 +77,8 @@ std::string_view operation_description(int type) {
         return "Cleaning up expired volume snapshots";
     case kVolumeSnapshotRename:
         return "Renaming storage volume snapshot";
+    case 45: // expired snapshots
+        return "Cleaning up expired instance snapshots";
     default:
         return "Executing operation";
     }

@@ -105,7 +105,9 @@ WALL_CLOCK = re.compile(r"\bsystem_clock\b|\bCLOCK_REALTIME\b|\bstd::time\s*\(|:
 # Dates that are shown or kept; how long something takes is measured on the monotonic clock (R59).
 WALL_CLOCK_FILES = {"lib/api/types.cpp", "lib/helper/sftp_handles.cpp", "lib/instance/log_expiry.hpp", "lib/instance/log_expiry.cpp",
                     "lib/instance/manager_adopt.cpp", "lib/util/cron.hpp", "lib/util/cron.cpp",
-                    "lib/util/minute_timer.cpp", "daemon/logging.cpp", "daemon/auth/authorizer.cpp",
+                    "lib/util/minute_timer.cpp", "lib/util/go_time.hpp", "lib/util/go_time.cpp",
+                    "lib/util/snapshot_name.hpp", "lib/util/snapshot_name.cpp", "lib/util/template_engine.hpp",
+                    "lib/util/template_engine.cpp", "lib/instance/manager_snapshots.cpp", "daemon/logging.cpp", "daemon/auth/authorizer.cpp",
                     "daemon/routes/metrics.cpp"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 SOURCES = {".cpp", ".hpp", ".h", ".c", ".py", ".sh"}

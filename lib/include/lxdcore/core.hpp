@@ -11,7 +11,9 @@
 #include <lxdcore/service/guest_api.hpp>
 #include <lxdcore/service/image_service.hpp>
 #include <lxdcore/service/instance_metadata_service.hpp>
+#include <lxdcore/service/instance_publish_service.hpp>
 #include <lxdcore/service/instance_service.hpp>
+#include <lxdcore/service/instance_snapshot_service.hpp>
 #include <lxdcore/service/metrics_service.hpp>
 #include <lxdcore/service/network_service.hpp>
 #include <lxdcore/service/profile_service.hpp>
@@ -49,6 +51,8 @@ public:
 
     const std::filesystem::path& state_dir() const noexcept;
     InstanceService& instances() noexcept;
+    InstanceSnapshotService& instance_snapshots() noexcept;
+    InstancePublishService& publishing() noexcept;
     InstanceMetadataService& instance_metadata() noexcept;
     BackupService& backups() noexcept;
     MetricsService& metrics() noexcept;

@@ -16,7 +16,9 @@
 #include <lxdcore/service/guest_api.hpp>
 #include <lxdcore/service/image_service.hpp>
 #include <lxdcore/service/instance_metadata_service.hpp>
+#include <lxdcore/service/instance_publish_service.hpp>
 #include <lxdcore/service/instance_service.hpp>
+#include <lxdcore/service/instance_snapshot_service.hpp>
 #include <lxdcore/service/metrics_service.hpp>
 #include <lxdcore/service/network_service.hpp>
 #include <lxdcore/service/profile_service.hpp>
@@ -288,6 +290,33 @@ public:
     std::string read_template(const InstanceRef&, const std::string&) const override { return {}; }
     void write_template(const InstanceRef&, const std::string&, const std::string&) override {}
     void remove_template(const InstanceRef&, const std::string&) override {}
+};
+
+class FakeSnapshots final : public InstanceSnapshotService {
+public:
+    std::vector<std::string> snapshot_names(const InstanceRef&) const override { return {}; }
+    std::vector<api::InstanceSnapshot> snapshots(const InstanceRef&) const override { return {}; }
+    std::map<std::string, std::vector<api::InstanceSnapshot>> snapshots_by_instance(const std::string&) const override {
+        return {};
+    }
+    api::InstanceSnapshot snapshot(const InstanceRef&, const std::string&) const override { not_here(); }
+    OperationPtr create_snapshot(const InstanceRef&, const api::InstanceSnapshotsPost&) override { not_here(); }
+    OperationPtr update_snapshot(const InstanceRef&, const std::string&, const api::InstanceSnapshotPut&,
+                                 const std::string&) override {
+        not_here();
+    }
+    OperationPtr rename_snapshot(const InstanceRef&, const std::string&, const api::InstanceSnapshotPost&) override {
+        not_here();
+    }
+    OperationPtr remove_snapshot(const InstanceRef&, const std::string&) override { not_here(); }
+
+private:
+    [[noreturn]] static void not_here() { throw Error{ErrorCode::NotFound, "Instance not found"}; }
+};
+
+class FakePublishing final : public InstancePublishService {
+public:
+    OperationPtr publish(const PublishRequest&) override { throw Error{ErrorCode::NotFound, "Instance not found"}; }
 };
 
 class FakeMetrics final : public MetricsService {

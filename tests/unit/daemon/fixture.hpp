@@ -49,6 +49,8 @@ struct TestDaemon {
     FakeServer settings;
     FakeBackups backups;
     FakeMetadata metadata;
+    FakeSnapshots snapshots;
+    FakePublishing publishing;
     FakeMetrics metrics;
     FakeWarnings warnings;
     std::atomic<bool> asked_to_stop = false;

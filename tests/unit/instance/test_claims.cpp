@@ -46,3 +46,19 @@ TEST_CASE("a claim outlives its table") {
     }
     CHECK_NOTHROW(claim.release());
 }
+
+TEST_CASE("readers of an instance keep its content, and nothing else, from being taken away") {
+    Claims claims;
+    const InstanceRef ref{"default", "c1"};
+    auto first = claims.share(ref, "copy", 1ms);
+    auto second = claims.share(ref, "publish", 1ms);
+    { const auto start = claims.take(ref, "start"); }
+    CHECK_THROWS_WITH_AS(claims.take(ref, "delete"), "Instance is busy running a \"copy\" operation", Error);
+    CHECK_THROWS_AS(claims.wait_unshared(ref, 1ms), Error);
+    first.release();
+    CHECK_THROWS_WITH_AS(claims.take(ref, "restore"), "Instance is busy running a \"publish\" operation", Error);
+    second.release();
+    CHECK_NOTHROW(claims.wait_unshared(ref, 1ms));
+    const auto deleting = claims.take(ref, "delete");
+    CHECK_THROWS_AS(claims.share(ref, "copy", 1ms), Error);
+}
