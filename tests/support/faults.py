@@ -35,7 +35,10 @@ TABLES_LEFT_OUT = {"operations", "warnings", "sqlite_sequence", "schema", "patch
 FOLDED = ("database", "devlxd")
 LEFT_OUT = re.compile(r"\.(sock(et)?|log|pid|leases|hosts|raw)$|^(server\.|boot_id|unix\.socket|lock|.*/dnsmasq\.|logs/[^/]+/)")
 STAGED = re.compile(r"/\.(old|new)-[0-9a-f]+")
+# Unpacked images are a cache, made when there is time.
+CACHE = re.compile(r"^storage-pools/[^/]+/images/[0-9a-f<]")
 RANDOM = [(re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"), "<uuid>"),
+          (re.compile(r"\b[0-9a-f]{64}\b"), "<hash>"),
           (re.compile(r"\b00:16:3e(:[0-9a-f]{2}){3}\b"), "<mac>"),
           (re.compile(r"\b(veth|tap|phys)[0-9a-f]{8}\b"), "<link>"),
           (re.compile(r"\b20\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+ ][-+0-9: ]*(UTC)?)?"), "<time>")]
@@ -105,7 +108,7 @@ def _api(api):
     lines = []
     for path in ("/1.0/instances?recursion=2", "/1.0/images?recursion=1", "/1.0/images/aliases?recursion=1",
                  "/1.0/profiles?recursion=1", "/1.0/networks?recursion=1"):
-        lines += [f"{path} {_flat(item)}" for item in api.get(path).metadata or []]
+        lines += [f"{path} {_flat(item)}" for item in api.get(path).metadata or [] if item.get("managed", True)]
     for pool in api.get("/1.0/storage-pools?recursion=1").metadata or []:
         lines.append(f"pool {_flat(pool)}")
         for volume in api.get(f"/1.0/storage-pools/{pool['name']}/volumes?recursion=1").metadata or []:
@@ -150,7 +153,7 @@ def _files(top):
     def walk(folder, depth):
         for entry in sorted(os.scandir(folder), key=lambda e: e.name):
             path = os.path.relpath(entry.path, top)
-            if LEFT_OUT.search(path):
+            if LEFT_OUT.search(path) or CACHE.search(path):
                 continue
             info = entry.stat(follow_symlinks=False)
             line = f"{path} {info.st_mode:o} {info.st_uid}:{info.st_gid}"
@@ -168,7 +171,7 @@ def _files(top):
                     lines[inner:] = [f"{path}/ {len(lines) - inner} files {hashlib.sha256(tree.encode()).hexdigest()[:12]}"]
 
     walk(top, 1)
-    return lines
+    return sorted(lines)
 
 
 def _busy(now):
@@ -275,6 +278,21 @@ def _make_states(daemon, scenario):
         assert before != after, "the action changes nothing that is looked at"
         known[id(scenario)] = (settled(daemon, [empty]), before, after)
     return known[id(scenario)]
+
+
+def die_at(daemon, point, action):
+    """The daemon dies at the point while it does the action, and is started again."""
+    _restart(daemon, {"LXDCORE_FAULT_POINT": point})
+    with contextlib.suppress(OSError, http.client.HTTPException, AssertionError, ValueError, KeyError):
+        action(daemon)
+    try:
+        daemon.process.wait(20)
+        assert daemon.process.returncode == -9, daemon.log_tail()
+    finally:
+        daemon.extra_env.pop("LXDCORE_FAULT_POINT")
+        if daemon.process.poll() is None:
+            daemon.signal(9)
+        daemon.start()
 
 
 OUTCOMES = []
