@@ -30,7 +30,7 @@ const std::vector<std::string>& ServerService::api_extensions() {
         "file_append",                     // X-LXD-write: append
         "network_dhcp_expiry",             // ipv4.dhcp.expiry
         "image_create_aliases",
-        "container_only_migration",        // copies without snapshots
+        "container_only_migration",    // copies without snapshots
         "storage_btrfs_mount_options", // aliases at image creation
         "entity_description",          // descriptions
         "image_force_refresh",         // POST …/refresh
@@ -53,7 +53,7 @@ const std::vector<std::string>& ServerService::api_extensions() {
         "event_lifecycle",                                // lifecycle events
         "container_backup",                               // backups of instances
         "devlxd_images",                                  // security.devlxd.images
-        "container_local_cross_pool_handling",// copies between pools
+        "container_local_cross_pool_handling",            // copies between pools
         "network_state",                                  // state of networks
         "container_protection_delete",                    // security.protection.delete
         "network_hwaddr",                                 // bridge.hwaddr
@@ -63,13 +63,13 @@ const std::vector<std::string>& ServerService::api_extensions() {
         "storage_api_volume_snapshots",                   // snapshots of volumes
         "storage_unmapped",                               // security.unmapped
         "projects",                                       // an answer for the default project
-        "container_incremental_copy",      // refresh of a copy
-        "snapshot_scheduling",             // snapshots.schedule, .pattern
-        "snapshot_schedule_aliases",       // @daily and others
+        "container_incremental_copy",                     // refresh of a copy
+        "snapshot_scheduling",                            // snapshots.schedule, .pattern
+        "snapshot_schedule_aliases",                      // @daily and others
         "container_protection_shift",                     // security.protection.shift
-        "snapshot_expiry",                 // snapshots.expiry
+        "snapshot_expiry",                                // snapshots.expiry
         "container_backup_override_pool",                 // import into another pool
-        "snapshot_expiry_creation",        // expires_at of a new snapshot
+        "snapshot_expiry_creation",                       // expires_at of a new snapshot
         "network_leases_location",                        // location of leases
         "resources_cpu_socket",                           // socket ids
         "resources_gpu",                                  // graphics cards
@@ -98,7 +98,7 @@ const std::vector<std::string>& ServerService::api_extensions() {
         "firewall_driver",                                // environment: firewall
         "custom_volume_snapshot_expiry",                  // snapshots.expiry of volumes
         "volume_snapshot_scheduling",                     // snapshots.schedule of volumes
-        "snapshot_disk_usage",             // size of snapshots
+        "snapshot_disk_usage",                            // size of snapshots
         "resources_usb_pci",                              // USB and PCI devices
         "resources_cpu_threads_numa",                     // threads: numa_node
         "resources_cpu_core_die",                         // cores: die
@@ -113,7 +113,7 @@ const std::vector<std::string>& ServerService::api_extensions() {
         "resources_network_usb",                          // cards: usb_address
         "resources_disk_address",                         // disks: pci_address
         "instance_bulk_state_change",                     // PUT /1.0/instances
-        "instance_pool_move",              // POST with a pool
+        "instance_pool_move",                             // POST with a pool
         "certificate_project",                            // restricted, projects
         "project_usage",                                  // state of projects
         "warnings",                                       // /1.0/warnings
@@ -127,10 +127,10 @@ const std::vector<std::string>& ServerService::api_extensions() {
         "instance_all_projects",                          // all-projects of instances
         "instance_get_full",                              // recursion=1 of one instance
         "event_project",                                  // project of events
-        "instance_allow_inconsistent_copy",// allow_inconsistent
+        "instance_allow_inconsistent_copy",               // allow_inconsistent
         "storage_volume_api_filtering",                   // filter= of volumes
         "metrics_cpu_seconds",                            // lxd_cpu_seconds_total
-        "instance_snapshot_never",         // @never
+        "instance_snapshot_never",                        // @never
         "certificate_token",                              // one-time tokens for new clients
         "metrics_authentication",                         // core.metrics_authentication
         "container_syscall_intercept_bpf_devices",        // device programs of cgroups
