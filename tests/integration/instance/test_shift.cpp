@@ -19,7 +19,6 @@
 #include "util/dir.hpp"
 
 using namespace lxdcore;
-using namespace lxdcore::instance;
 using test::TempDir;
 using test::World;
 
