@@ -33,7 +33,7 @@ DEPTH = 9  # of the files that are compared, from $LXD_DIR
 TABLES_LEFT_OUT = {"operations", "warnings", "sqlite_sequence", "schema", "patches", "raft_nodes", "lxdcore_intents"}
 # Trees of which only the name is compared.
 FOLDED = ("database", "devlxd")
-LEFT_OUT = re.compile(r"\.(sock(et)?|log|pid|leases|hosts|raw)$|^(server\.|boot_id|unix\.socket|lock|.*/dnsmasq\.|logs/[^/]+/)")
+LEFT_OUT = re.compile(r"\.(sock(et)?|log|pid|leases|hosts|raw)$|^(server\.|boot_id|unix\.socket|lxdcored\.lock|.*/dnsmasq\.|logs/[^/]+/)")
 STAGED = re.compile(r"/\.(old|new)-[0-9a-f]+")
 # Unpacked images are a cache, made when there is time.
 CACHE = re.compile(r"^storage-pools/[^/]+/images/[0-9a-f<]")
