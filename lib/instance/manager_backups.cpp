@@ -116,7 +116,8 @@ OperationPtr Manager::create_backup(const InstanceRef& ref, const api::InstanceB
                                          }};
     return s_.operations.start(std::move(options), [this, work, reserved, wanted = request.name](OperationContext& op) {
         if (work->row.name.empty())
-            throw Error{ErrorCode::AlreadyExists, "Backup " + text::quote(wanted) + " already exists"};
+            throw Error{ErrorCode::AlreadyExists,
+                        "Create backup: Backup " + text::quote(work->ref.name + "/" + wanted) + " already exists"};
         run_backup(*work, op);
     });
 }
