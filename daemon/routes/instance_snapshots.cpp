@@ -11,7 +11,8 @@ namespace {
 Response list(const Request& request, App& app) {
     const auto ref = instance_ref(request, app);
     if (request.recursion() > 0) return Response::sync(app.core.snapshots.snapshots(ref));
-    const auto base = entity_url(instance_base(request), ref.name) + "/snapshots";
+    // As LXD: below /1.0/containers too, snapshots are named as those of instances.
+    const auto base = entity_url("/1.0/instances", ref.name) + "/snapshots";
     const auto suffix = ref.project == "default" ? "" : "?project=" + percent_encode(ref.project);
     auto reply = nlohmann::json::array();
     for (const auto& name : app.core.snapshots.snapshot_names(ref))
