@@ -81,8 +81,9 @@ void CustomVolumesImpl::store(Row row, api::StringMap config, std::string descri
         global_.write([&](db::Transaction& tx) { volumes_.update(tx, row); });
     } else {
         const auto driver = access_.driver(row.pool);
-        const auto intent =
-            intents_.begin(intent::kResize, row.project, row.name, nlohmann::json{{"pool", row.pool}}.dump());
+        // A block volume cannot shrink: what was interrupted is finished, so all of the change is noted.
+        const nlohmann::json change{{"pool", row.pool}, {"config", row.config}, {"description", row.description}};
+        const auto intent = intents_.begin(intent::kResize, row.project, row.name, change.dump());
         Rollback undo;
         undo.add([&] { intents_.end(intent); });
         apply_size(*driver, row, entry_of(before.config, "size"));

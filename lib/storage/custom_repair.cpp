@@ -119,9 +119,13 @@ void CustomVolumesImpl::repair_delete(const db::Intent& intent) {
 }
 
 void CustomVolumesImpl::repair_resize(const db::Intent& intent) {
-    const auto pool = value(parsed(intent), "pool");
-    const auto row = find_row(pool, intent.project, intent.entity);
-    if (row) apply_size(*access_.driver(pool), *row, "?");
+    const auto data = parsed(intent);
+    auto row = find_row(value(data, "pool"), intent.project, intent.entity);
+    if (!row) return;
+    row->config = data.at("config").get<api::StringMap>();
+    row->description = value(data, "description");
+    apply_size(*access_.driver(row->pool), *row, "?");
+    global_.write([&](db::Transaction& tx) { volumes_.update(tx, *row); });
 }
 
 void CustomVolumesImpl::repair_snapshot_create(const db::Intent& intent) {
