@@ -50,9 +50,27 @@ def clean_subvolume(daemon):
         subprocess.run(["btrfs", "subvolume", "delete", path], check=True, capture_output=True)
 
 
+def on_device(daemon):
+    """A block device that is there before and after the pool: a loop device of ours."""
+    disk = daemon.base / "device.img"
+    if not disk.exists():
+        subprocess.run(["truncate", "-s", "256M", disk], check=True)
+        subprocess.run(["losetup", "-f", disk], check=True)
+    # As with LXD, no filesystem is overwritten: the one of a pool before is the administrator's to remove.
+    subprocess.run(["wipefs", "-q", "-a", loop_of(disk)], check=True)
+    make("btrfs", source=loop_of(disk))(daemon)
+
+
+def loop_of(disk):
+    listed = subprocess.run(["losetup", "-n", "-O", "NAME", "-j", disk], check=True, capture_output=True, text=True)
+    return listed.stdout.strip()
+
+
 @pytest.fixture(scope="module", autouse=True)
 def nothing_outside(fault_daemon):
     yield
+    if (fault_daemon.base / "device.img").exists():
+        subprocess.run(["losetup", "-d", loop_of(fault_daemon.base / "device.img")], check=True)
     subprocess.run(["umount", fault_daemon.base / "outside"], check=False, capture_output=True)
 
 
@@ -60,6 +78,8 @@ LOOP = make("btrfs", size="256MiB")
 SCENARIOS = [
     Scenario("pool-create:intent pool-create:row pool-create:loop-file pool-create:formatted pool-create:mounted "
              "pool-create:made pool-create:recorded", action=LOOP, clean=clean, name="loop"),
+    Scenario("pool-create:device-formatted", before=lambda daemon: (on_device(daemon), clean(daemon)), action=on_device,
+             clean=clean, name="device"),
     Scenario("pool-create:directories pool-create:row pool-create:made", action=make("dir"), clean=clean, name="dir"),
     Scenario("pool-delete:pending pool-delete:emptied pool-delete:unmounted pool-delete:removed pool-delete:row",
              before=LOOP, action=delete, clean=clean, name="loop"),
