@@ -11,6 +11,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <stdexcept>
 #include <thread>
 
@@ -28,12 +29,24 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// The first id that root may map, which newuidmap insists on.
+std::uint32_t first_id() {
+    std::ifstream file{"/etc/subuid"};
+    for (std::string line; std::getline(file, line);)
+        if (line.starts_with("root:")) return static_cast<std::uint32_t>(std::stoul(line.substr(5)));
+    return 300000;
+}
+
+const std::uint32_t kFirst = first_id(); // NOLINT(cert-err58-cpp)
+
+std::string id_map() { return std::to_string(kFirst) + ",0,65536"; }
+
 /// A process with users, mounts and a root of its own, as the init of an unprivileged container.
 class Guest {
 public:
     explicit Guest(const fs::path& root) : root_{root} {
-        process_ = spawn({.argv = {"unshare", "--user", "--mount", "--map-users=300000,0,65536",
-                                   "--map-groups=300000,0,65536", "--setuid", "0", "--setgid", "0", "sh", "-c",
+        process_ = spawn({.argv = {"unshare", "--user", "--mount", "--map-users=" + id_map(),
+                                   "--map-groups=" + id_map(), "--setuid", "0", "--setgid", "0", "sh", "-c",
                                    "r=" + root.string() +
                                        "; mount --rbind $r $r && cd $r && mount -t tmpfs none tmp && "
                                        "mkdir -p old && pivot_root . old && exec /bin/busybox sh -c "
@@ -66,7 +79,7 @@ struct World {
     std::string devices = (dir / "devices").string();
     api::StringMap config;
     api::Devices devices_map;
-    IdMap idmap{{{true, true, 300000, 0, 65536}}};
+    IdMap idmap{{{true, true, kFirst, 0, 65536}}};
     Logger log;
     HelperProgram helper{std::getenv("LXDCORE_HELPER") ? std::getenv("LXDCORE_HELPER")
                                                        : "/usr/libexec/lxdcore/lxdcore-helper"};
@@ -78,8 +91,8 @@ struct World {
         fs::copy_file("/usr/bin/busybox", root / "bin/busybox");
         write_file(source / "hello", "from the host");
         for (const auto& entry : fs::recursive_directory_iterator(root))
-            REQUIRE(::lchown(entry.path().c_str(), 300000, 300000) == 0);
-        REQUIRE(::chown(root.c_str(), 300000, 300000) == 0);
+            REQUIRE(::lchown(entry.path().c_str(), kFirst, kFirst) == 0);
+        REQUIRE(::chown(root.c_str(), kFirst, kFirst) == 0);
     }
     device::Target target(const Guest& guest) {
         // Disks ask neither of the two.
@@ -106,7 +119,7 @@ TEST_CASE("a disk is mounted into a running guest and taken out again") {
     CHECK(fs::is_empty(world.root / "mnt/data")); // only inside
     struct stat made {};
     REQUIRE(::stat((world.root / "mnt").c_str(), &made) == 0);
-    CHECK(made.st_uid == 300000);
+    CHECK(made.st_uid == kFirst);
     disk->unplug(world.target(guest), {});
     CHECK(guest.run({"ls", "/mnt/data"}).empty());
 }
