@@ -159,6 +159,7 @@ private:
     void load_source(Creation& creation, OperationOptions& options) const;
     void copy_volumes(const Creation& creation, OperationContext& op);
     std::vector<db::InstanceSnapshotRow> copied_rows(const Creation& creation) const;
+    std::vector<db::InstanceSnapshotRow> imported_rows(const Creation& creation) const;
     void copy_snapshot_rows(db::Transaction& tx, const Creation& creation) const;
     void run_refresh(Creation& creation, OperationContext& op);
     void finish_refresh(const Loaded& target, const Loaded& source, const std::vector<db::InstanceSnapshotRow>& wanted,

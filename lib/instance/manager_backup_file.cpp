@@ -41,6 +41,8 @@ void write_without_sync(const Dir& volume, const std::string& content) {
 BackupDocument Manager::backup_document(const Loaded& instance) const {
     BackupDocument document;
     document.instance = to_api(instance);
+    for (const auto& snapshot : snapshots(instance.ref()))
+        document.snapshots.push_back(nlohmann::json(snapshot));
     s_.global.read([&](db::Transaction& tx) {
         document.profiles.clear();
         document.volume = db::StorageVolumeRepository{}.find(

@@ -53,6 +53,7 @@ void Manager::load_source(Creation& creation, OperationOptions& options) const {
 
 /// What the copy's snapshots will be: those of the source, with the copy's pool.
 std::vector<db::InstanceSnapshotRow> Manager::copied_rows(const Creation& creation) const {
+    if (creation.import) return imported_rows(creation);
     if (!creation.with_snapshots()) return {};
     auto rows =
         s_.global.read_value([&](db::Transaction& tx) { return snapshot_repo_.list(tx, creation.source->row.id); });

@@ -15,9 +15,10 @@ struct Manager::Creation {
     /// From a backup.
     struct Import {
         std::shared_ptr<int> archive;
-        std::vector<std::string> snapshots;
-        std::string disk_map = "[]"; ///< how the owners of its files are shifted
-        api::StringMap kept;         ///< volatile keys that stay
+        std::vector<std::string> snapshots;  ///< that have files, oldest first
+        std::vector<BackupSnapshot> records; ///< what is said of them
+        std::string disk_map = "[]";         ///< how the owners of its files are shifted
+        api::StringMap kept;                 ///< volatile keys that stay
         api::Time created_at, last_used_at;
     };
     InstanceRef ref;

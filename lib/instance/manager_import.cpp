@@ -70,6 +70,7 @@ OperationPtr Manager::import_backup(const BackupImport& request) {
     if (!post.architecture.empty()) post.architecture = index.instance.request.architecture;
     creation->import = Creation::Import{.archive = request.archive,
                                         .snapshots = index.snapshots,
+                                        .records = index.instance.snapshots,
                                         .disk_map = index.instance.disk_map,
                                         .kept = index.instance.kept,
                                         .created_at = index.instance.created_at,
@@ -106,10 +107,36 @@ void Manager::place_root(Creation& creation, const std::string& pool) const {
     move_root(creation.request.devices, expanded, pool);
 }
 
+/// Snapshots as the document has them; each is judged as an instance with its configuration would be (R22).
+std::vector<db::InstanceSnapshotRow> Manager::imported_rows(const Creation& creation) const {
+    const auto& import = *creation.import;
+    const auto profiles = expander(creation.ref.project);
+    std::vector<db::InstanceSnapshotRow> rows;
+    for (const auto& record : import.records) {
+        if (std::find(import.snapshots.begin(), import.snapshots.end(), record.name) == import.snapshots.end())
+            continue;
+        auto seen = creation.instance.row;
+        seen.config = record.config;
+        std::erase_if(seen.config, [](const auto& item) { return item.first.starts_with("volatile."); });
+        seen.devices = record.devices;
+        check_config(seen.config);
+        config::validate_devices(seen.devices);
+        check_policy({}, profiles.expand(seen));
+        seen.config["volatile.last_state.idmap"] = import.disk_map;
+        rows.push_back({.name = record.name,
+                        .created_at = record.created_at,
+                        .expires_at = record.expires_at,
+                        .config = std::move(seen.config),
+                        .devices = std::move(seen.devices)});
+    }
+    return rows;
+}
+
 /// The volume and its snapshots out of the archive, which is read once for each.
 void Manager::create_imported(const Creation& creation, OperationContext& op) {
     const auto& ref = creation.ref;
     const auto& import = *creation.import;
+    imported_rows(creation); // before anything is unpacked
     const image::Cage cage{s_.helper};
     const auto filler = [&](const std::string& prefix) {
         return [&cage, &import, prefix](const Dir& target, OperationContext& context) {

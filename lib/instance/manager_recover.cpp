@@ -148,6 +148,7 @@ void Manager::recover_instance(const Lost& lost) {
     creation.request = lost.instance->request;
     creation.import = Creation::Import{.archive = nullptr,
                                        .snapshots = lost.volume.snapshots,
+                                       .records = lost.instance->snapshots,
                                        .disk_map = lost.instance->disk_map,
                                        .kept = lost.instance->kept,
                                        .created_at = lost.instance->created_at,
@@ -157,6 +158,7 @@ void Manager::recover_instance(const Lost& lost) {
     add_devices(creation.instance);
     s_.storage.adopt_volume(lost.pool, lost.volume, [&](db::Transaction& tx) {
         creation.instance.row.id = repo_.insert(tx, creation.instance.row);
+        copy_snapshot_rows(tx, creation);
     });
     release_slot(creation.ref);
     write_backup_file(creation.ref);

@@ -56,6 +56,21 @@ def test_an_export_is_imported_under_another_name(daemon, filled, other, tmp_pat
         assert after["config"][key] == before["config"][key]
 
 
+def test_snapshots_go_with_an_export_and_come_back(daemon, filled, other, tmp_path):
+    daemon.lxc("snapshot", filled, "s0")
+    daemon.lxc("exec", filled, "--", "sh", "-c", f"echo later > {FILE}")
+    kept = yaml.safe_load((volume(daemon, filled) / "backup.yaml").read_text())
+    assert [s["name"] for s in kept["snapshots"]] == ["s0"]
+    daemon.lxc("export", filled, tmp_path / "b.tar.gz")
+    assert f"backup/snapshots/s0/rootfs{FILE}" in listing(tmp_path / "b.tar.gz")
+    daemon.lxc("import", tmp_path / "b.tar.gz", other)
+    before, after = (daemon.api.get(f"/1.0/instances/{n}/snapshots/s0").metadata for n in (filled, other))
+    assert after["created_at"] == before["created_at"]
+    daemon.lxc("restore", other, "s0")
+    daemon.lxc("start", other)
+    assert daemon.lxc("exec", other, "--", "cat", FILE).stdout == "content\n"
+
+
 @pytest.mark.parametrize("compression", ["none", "gzip", "gzip -1", "bzip2", "xz", "lzma", "zstd"])
 def test_all_compressors_go_both_ways(daemon, container, other, tmp_path, compression):
     daemon.lxc("export", container, tmp_path / "b", "--compression", compression, "--instance-only")
