@@ -178,6 +178,12 @@ def test_pip_installs_the_package_without_a_network(installed, tmp_path):
     pytest.importorskip("mesonpy")
     target = tmp_path / "site"
     env = {**installed.env, "PIP_NO_INDEX": "1", "TMPDIR": str(tmp_path), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    # Only the library is in the staging root; Python's own headers are where they always are.
+    [original] = installed.root.rglob("lxdcore.pc")
+    text = re.sub(r"^prefix=.*$", f"prefix={installed.prefix}", original.read_text(), flags=re.M)
+    (tmp_path / "lxdcore.pc").write_text(text)
+    del env["PKG_CONFIG_SYSROOT_DIR"]
+    env["PKG_CONFIG_PATH"] = str(tmp_path)
     source = shutil.copytree(ROOT / "bindings" / "python", tmp_path / "python")
     run("/usr/bin/python3", "-m", "pip", "install", "--no-build-isolation", "--no-deps", "--target", target, source, env=env)
     env["PYTHONPATH"] = str(target)
