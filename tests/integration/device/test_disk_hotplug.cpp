@@ -11,7 +11,6 @@
 
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <stdexcept>
 #include <thread>
 
@@ -19,6 +18,7 @@
 
 #include "device/device.hpp"
 #include "network/network_manager.hpp"
+#include "support/root_ids.hpp"
 #include "support/temp_dir.hpp"
 #include "util/process.hpp"
 
@@ -29,15 +29,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The first id that root may map, which newuidmap insists on.
-std::uint32_t first_id() {
-    std::ifstream file{"/etc/subuid"};
-    for (std::string line; std::getline(file, line);)
-        if (line.starts_with("root:")) return static_cast<std::uint32_t>(std::stoul(line.substr(5)));
-    return 300000;
-}
-
-const std::uint32_t kFirst = first_id(); // NOLINT(cert-err58-cpp)
+const std::uint32_t kFirst = first_root_id(); // NOLINT(cert-err58-cpp)
 
 std::string id_map() { return std::to_string(kFirst) + ",0,65536"; }
 

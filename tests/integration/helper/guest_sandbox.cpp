@@ -14,6 +14,7 @@
 #include "event/event_hub.hpp"
 #include "operation/operation_manager.hpp"
 #include "support/memory_db.hpp"
+#include "support/root_ids.hpp"
 
 namespace lxdcore::test {
 
@@ -34,10 +35,11 @@ int init_of(pid_t parent, const std::filesystem::path& ready) {
 GuestSandbox::GuestSandbox() {
     ::chmod(dir_.path().c_str(), 0777);
     SpawnOptions options;
+    const auto map = std::to_string(test::first_root_id()) + ",0,65536";
     options.argv = {"unshare",
                     "--user",
-                    "--map-users=100000,0,65536",
-                    "--map-groups=100000,0,65536",
+                    "--map-users=" + map,
+                    "--map-groups=" + map,
                     "--mount",
                     "--pid",
                     "--fork",

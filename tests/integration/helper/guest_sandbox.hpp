@@ -15,8 +15,8 @@
 
 namespace lxdcore::test {
 
-/// Namespaces of a container without an image: users 100000 to 165535, the host's files read-only by ownership, own
-/// /proc and devpts. Enough to enter; needs no container runtime.
+/// Namespaces of a container without an image: 65536 users from the first that root may map, the host's files read-only
+/// by ownership, own /proc and devpts. Enough to enter; needs no container runtime.
 class GuestSandbox {
 public:
     GuestSandbox();
