@@ -62,7 +62,7 @@ class CheckLayers(unittest.TestCase):
         self.breaks("lib/helper/monitor_hook.cpp", mark + mark, "R1")
         self.breaks("lib/helper/monitor_hook.cpp", mark + '::unlink("/x");\n', "R1")
         self.breaks("lib/helper/monitor_hook.cpp", "int x;\n", "nothing needs")
-        self.breaks("lib/helper/verb_file.cpp", "int x;\n", "nothing needs")
+        self.breaks("lib/helper/guest_entry.cpp", "int x;\n", "nothing needs")
 
     def test_shell(self):
         self.breaks("daemon/x.cpp", 'int r = system("true");\n', "R6")
