@@ -34,6 +34,15 @@ Op exec(const H& h, const std::string& project, const std::string& name, const p
     return Op{h.call([&](auto& s) { return s.exec({project, name}, post, {in, out, err}); })};
 }
 
+/// Keeps alive what fills a file's descriptor: content that was not read yet is lost with it.
+py::capsule keep(const std::shared_ptr<int>& fd) {
+    using Owner = std::shared_ptr<int>;
+    return {new Owner{fd}, [](void* owner) {
+                const py::gil_scoped_release unlocked;
+                delete static_cast<Owner*>(owner);
+            }};
+}
+
 py::dict describe(const InstanceFile& file) {
     py::dict result;
     result["type"] = file.type;
@@ -45,6 +54,7 @@ py::dict describe(const InstanceFile& file) {
     result["entries"] = file.entries;
     result["target"] = file.target;
     result["fd"] = file.fd ? ::dup(*file.fd) : -1;
+    if (file.fd) result["source"] = keep(file.fd);
     return result;
 }
 

@@ -107,7 +107,7 @@ def test_files_go_in_and_out(container, tmp_path):
     files.symlink("/root/d/link", "../a")
     assert files.list("/root/d") == ["link"]
     assert files.read("/root/d/link") == b"../a"
-    data = os.urandom(300_000)
+    data = os.urandom(3_000_000)  # more than a pipe holds
     (tmp_path / "in").write_bytes(data)
     files.push(tmp_path / "in", "/root/big")
     assert files.pull("/root/big", tmp_path / "out").read_bytes() == data
