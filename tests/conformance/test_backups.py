@@ -121,7 +121,7 @@ def test_a_name_is_given_once(api, container):
     api.run("POST", base, {"name": "b1"})
     before = api.get(base + "/b1/export").body
     operation = api.run("POST", base, {"name": "b1"}, ok=False)
-    assert operation["err"] == 'Backup "b1" already exists'
+    assert operation["err"] == f'Create backup: Backup "{container}/b1" already exists'
     assert api.get(base + "/b1/export").body == before
 
 
