@@ -53,6 +53,12 @@ def line_of(what, tables, owed=None):
     return text
 
 
+def lines(tables, known):
+    """The rows that are not among the known ones; what a long run has found so far."""
+    for what in dict.fromkeys(row for kind, table in tables.items() for row in table if row not in known[kind]):
+        print(line_of(what, tables), flush=True)
+
+
 def report(tables):
     print(f"\n{'median of (n), ms unless said':44} {'real LXD':>10} {'lxc-*':>10} {'lxdcored':>10} {'of LXD':>8} {'of lxc-*':>8}  owed")
     rows = list(dict.fromkeys(row for table in tables.values() for row in table))
