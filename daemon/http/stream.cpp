@@ -62,11 +62,4 @@ void Stream::write_some(const Gather& buffers, IoHandler handler) {
         plain_->async_write_some(buffers, std::move(handler));
 }
 
-void teardown(boost::beast::role_type, Stream& stream, error_code& ec) {
-    stream.socket().shutdown(Socket::shutdown_both, ec);
-    stream.close();
-}
-
-void beast_close_socket(Stream& stream) { stream.close(); }
-
 } // namespace lxdcore::daemon

@@ -50,6 +50,7 @@ private:
 class Stream {
 public:
     using executor_type = Executor;
+    using Gather = std::array<asio::const_buffer, 4>;
     explicit Stream(Socket socket);
     Stream(Socket socket, asio::ssl::context& tls); ///< handshake() before any other use
     Stream(Stream&&) noexcept;
@@ -84,9 +85,7 @@ public:
             token, gather_of(buffers));
     }
 
-private:
-    using Gather = std::array<asio::const_buffer, 4>;
-    struct Tls;
+    /// The first buffer of a sequence that has room.
     template <class Buffer, class Buffers>
     static Buffer first_of(const Buffers& buffers) {
         const auto end = asio::buffer_sequence_end(buffers);
@@ -94,6 +93,9 @@ private:
             if (Buffer buffer{*it}; buffer.size() > 0) return buffer;
         return {};
     }
+
+private:
+    struct Tls;
     template <class Buffers>
     static Gather gather_of(const Buffers& buffers) {
         Gather gather{};
@@ -109,15 +111,5 @@ private:
     std::unique_ptr<Socket> plain_;
     std::unique_ptr<Tls> tls_;
 };
-
-// What Beast's websocket asks of a stream at the end of a connection, found by argument-dependent lookup.
-void teardown(boost::beast::role_type role, Stream& stream, error_code& ec);
-void beast_close_socket(Stream& stream);
-template <class Handler>
-void async_teardown(boost::beast::role_type role, Stream& stream, Handler&& handler) {
-    error_code ec;
-    teardown(role, stream, ec);
-    asio::post(stream.get_executor(), [handler = std::forward<Handler>(handler), ec]() mutable { handler(ec); });
-}
 
 } // namespace lxdcore::daemon

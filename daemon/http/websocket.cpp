@@ -4,13 +4,15 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/beast/websocket/stream.hpp>
 
+#include "http/read_ahead.hpp"
+
 namespace lxdcore::daemon {
 
 namespace websocket = boost::beast::websocket;
 
 struct WebSocket::Impl : std::enable_shared_from_this<WebSocket::Impl> {
     Impl(Stream stream, Deadlines& deadlines, const Limits& most)
-        : socket{std::move(stream)}, limits{most}, silence{deadlines, [this] { silent(); }} {}
+        : socket{ReadAhead{std::move(stream)}}, limits{most}, silence{deadlines, [this] { silent(); }} {}
 
     void heard() {
         pinged = 0;
@@ -28,7 +30,7 @@ struct WebSocket::Impl : std::enable_shared_from_this<WebSocket::Impl> {
         socket.async_ping({}, [self = shared_from_this()](error_code) { self->ping_pending = false; });
     }
 
-    websocket::stream<Stream, false> socket;
+    websocket::stream<ReadAhead, false> socket;
     Limits limits;
     Deadlines::Entry silence;
     int pinged = 0;
@@ -68,6 +70,19 @@ Awaitable<WebSocket::Kind> WebSocket::read(asio::mutable_buffer into, std::size_
         if (size > 0) co_return Kind::Data;
         if (impl->socket.is_message_done() && impl->socket.got_text()) co_return Kind::EndOfStream;
     }
+}
+
+void WebSocket::read_ahead(std::size_t size) { impl_->socket.next_layer().enable(size); }
+
+Awaitable<WebSocket::Kind> WebSocket::read_waiting(asio::mutable_buffer into, std::size_t& size) {
+    const auto& ahead = impl_->socket.next_layer();
+    auto kind = co_await read(into, size);
+    while (kind == Kind::Data && size < into.size() && ahead.waiting() > 0) {
+        std::size_t more = 0;
+        kind = co_await read(into + size, more);
+        if (kind == Kind::Data) size += more;
+    }
+    co_return kind;
 }
 
 Awaitable<WebSocket::Kind> WebSocket::read_message(std::string& into, std::size_t limit) {

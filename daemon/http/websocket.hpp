@@ -28,6 +28,11 @@ public:
     Awaitable<void> accept(const HandshakeRequest& request);
     /// The next piece of data, whatever its frame; @p size is set for Data.
     Awaitable<Kind> read(asio::mutable_buffer into, std::size_t& size);
+    /// Takes up to @p size bytes from the socket at once from now on: for large inputs.
+    void read_ahead(std::size_t size);
+    /// As read(), with the frames that are here already. The bytes in @p size come before what is returned, even if
+    /// that is Closed or EndOfStream.
+    Awaitable<Kind> read_waiting(asio::mutable_buffer into, std::size_t& size);
     /// A whole message of at most @p limit bytes; Closed also for a longer one.
     Awaitable<Kind> read_message(std::string& into, std::size_t limit);
     /// False once the peer has gone.

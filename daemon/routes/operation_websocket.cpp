@@ -103,16 +103,16 @@ Awaitable<void> end_input(PumpPtr pump) {
 Awaitable<void> receive_input(PumpPtr pump) {
     const auto buffer = std::make_unique_for_overwrite<char[]>(kPiece);
     bool open = pump->channel.writable;
+    if (open && !pump->channel.readable) pump->socket->read_ahead(kPiece); // not of a terminal: nobody types so fast
     while (true) {
         std::size_t size = 0;
-        const auto kind = co_await pump->socket->read(asio::buffer(buffer.get(), kPiece), size);
-        if (kind == WebSocket::Kind::Closed) break;
-        if (!open) continue; // late input is dropped, as by a closed pipe
+        const auto kind = co_await pump->socket->read_waiting(asio::buffer(buffer.get(), kPiece), size);
         error_code ec;
-        if (kind == WebSocket::Kind::Data)
+        if (open && size > 0) // late input is dropped, as by a closed pipe
             co_await asio::async_write(pump->out, asio::buffer(buffer.get(), size),
                                        asio::redirect_error(use_awaitable, ec));
-        if (kind == WebSocket::Kind::EndOfStream || ec) {
+        if (kind == WebSocket::Kind::Closed) break;
+        if (open && (kind == WebSocket::Kind::EndOfStream || ec)) {
             open = false;
             co_await end_input(pump);
         }

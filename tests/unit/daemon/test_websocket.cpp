@@ -33,11 +33,12 @@ public:
 
     bool send(Opcode opcode, std::string_view data) {
         std::string frame{static_cast<char>(0x80 | opcode)};
-        if (data.size() < 126)
+        if (data.size() < 126) {
             frame += static_cast<char>(0x80 | data.size());
-        else {
-            frame += static_cast<char>(0x80 | 127);
-            for (int shift = 56; shift >= 0; shift -= 8)
+        } else {
+            const bool is_short = data.size() < 65'536; // the shortest form is the only one that is allowed
+            frame += static_cast<char>(0x80 | (is_short ? 126 : 127));
+            for (int shift = is_short ? 8 : 56; shift >= 0; shift -= 8)
                 frame += static_cast<char>(data.size() >> shift);
         }
         const std::string_view mask{"\x11\x22\x33\x44"};
@@ -189,6 +190,27 @@ TEST_CASE("input flows to the command and an empty text frame ends it") {
     CHECK(client.receive().opcode == kClose);
     client.send(kClose, "");
     CHECK(work.wait_closed());
+}
+
+TEST_CASE("input in frames of any size arrives whole and in order, up to its end") {
+    TestDaemon daemon;
+    Interactive work{daemon, false, true};
+    WsClient client{daemon.socket(), work.url};
+    REQUIRE(client.reply.status == 101);
+    std::string input;
+    for (std::size_t i = 0; input.size() < 3'000'000; ++i)
+        input += static_cast<char>(i * 2654435761u >> 13);
+    auto reader = std::async(std::launch::async, [&] { return read_to_end(work.ends[1]); });
+    const std::size_t sizes[] = {1, 0, 4096, 125, 4083, 65'536, 7, 131'072, 300'000};
+    for (std::size_t at = 0, i = 0; at < input.size(); ++i) {
+        const auto piece = std::string_view{input}.substr(at, sizes[i % std::size(sizes)]);
+        client.send(kBinary, piece);
+        at += piece.size();
+    }
+    client.send(kText, "");
+    client.send(kBinary, "late"); // dropped
+    CHECK(reader.get() == input);
+    CHECK(work.state->ended == 1);
 }
 
 TEST_CASE("both directions of a terminal work at once") {
