@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <lxdcore/client.hpp>
 
+#include "client/remote_backups.hpp"
 #include "client/remote_events.hpp"
 #include "client/remote_images.hpp"
 #include "client/remote_instances.hpp"
 #include "client/remote_operation.hpp"
 #include "client/remote_server.hpp"
 #include "client/remote_services.hpp"
+#include "client/remote_snapshots.hpp"
+#include "client/remote_volumes.hpp"
 
 namespace lxdcore {
 
@@ -14,11 +17,14 @@ struct Client::Impl {
     explicit Impl(const ClientOptions& options) : rest{client::Rest::make(options)} {}
     std::shared_ptr<client::Rest> rest;
     client::RemoteInstances instances{rest};
+    client::RemoteSnapshots snapshots{rest};
+    client::RemoteBackups backups{rest};
     client::RemoteMetrics metrics{rest};
     client::RemoteImages images{rest};
     client::RemoteProfiles profiles{rest};
     client::RemoteNetworks networks{rest};
     client::RemoteStorage storage{rest};
+    client::RemoteVolumes volumes{rest};
     client::RemoteServer server{rest};
     client::RemoteWarnings warnings{rest};
     client::RemoteOperations operations{rest};
@@ -29,12 +35,16 @@ Client::Client(ClientOptions options) : impl_{std::make_unique<Impl>(options)} {
 Client::~Client() = default;
 
 InstanceService& Client::instances() noexcept { return impl_->instances; }
+InstanceSnapshotService& Client::instance_snapshots() noexcept { return impl_->snapshots; }
+InstancePublishService& Client::publishing() noexcept { return impl_->snapshots; }
 InstanceMetadataService& Client::instance_metadata() noexcept { return impl_->instances; }
+BackupService& Client::backups() noexcept { return impl_->backups; }
 MetricsService& Client::metrics() noexcept { return impl_->metrics; }
 ImageService& Client::images() noexcept { return impl_->images; }
 ProfileService& Client::profiles() noexcept { return impl_->profiles; }
 NetworkService& Client::networks() noexcept { return impl_->networks; }
 StorageService& Client::storage() noexcept { return impl_->storage; }
+StorageVolumeService& Client::volumes() noexcept { return impl_->volumes; }
 ServerService& Client::server() noexcept { return impl_->server; }
 WarningService& Client::warnings() noexcept { return impl_->warnings; }
 OperationService& Client::operations() noexcept { return impl_->operations; }

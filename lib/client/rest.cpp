@@ -107,6 +107,13 @@ OperationPtr Rest::start(const std::string& method, const Url& url, const nlohma
     return operation_of(send(method, url, body, if_match));
 }
 
+OperationPtr Rest::start_or_done(const std::string& method, const Url& url, const nlohmann::json& body) {
+    const auto reply = send(method, url, body, {});
+    if (reply.status == 202) return operation_of(reply);
+    metadata_of(reply);
+    return nullptr;
+}
+
 OperationPtr Rest::operation_of(const HttpReply& reply) {
     auto metadata = metadata_of(reply);
     if (reply.status != 202) throw Error{ErrorCode::Internal, "The server did not answer with an operation"};

@@ -36,6 +36,8 @@ public:
     /// The same for what answers with an operation, which is watched from here on.
     OperationPtr start(const std::string& method, const Url& url, const nlohmann::json& body = nullptr,
                        const std::string& if_match = {});
+    /// The same; null when the server has done it at once.
+    OperationPtr start_or_done(const std::string& method, const Url& url, const nlohmann::json& body);
     /// The answer to an upload, or to a request that was made elsewhere.
     OperationPtr operation_of(const HttpReply& reply);
     HttpReply request(HttpRequest request);

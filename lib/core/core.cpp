@@ -166,6 +166,7 @@ ImageService& Core::images() noexcept { return *impl_->images; }
 ProfileService& Core::profiles() noexcept { return *impl_->profiles; }
 NetworkService& Core::networks() noexcept { return *impl_->network; }
 StorageService& Core::storage() noexcept { return *impl_->storage; }
+StorageVolumeService& Core::volumes() noexcept { return *impl_->volumes; }
 ServerService& Core::server() noexcept { return *impl_->server; }
 WarningService& Core::warnings() noexcept { return *impl_->warnings; }
 OperationService& Core::operations() noexcept { return *impl_->operations; }

@@ -10,14 +10,18 @@
 
 #include <lxdcore/event.hpp>
 #include <lxdcore/operation.hpp>
+#include <lxdcore/service/backup_service.hpp>
 #include <lxdcore/service/image_service.hpp>
 #include <lxdcore/service/instance_metadata_service.hpp>
+#include <lxdcore/service/instance_publish_service.hpp>
 #include <lxdcore/service/instance_service.hpp>
+#include <lxdcore/service/instance_snapshot_service.hpp>
 #include <lxdcore/service/metrics_service.hpp>
 #include <lxdcore/service/network_service.hpp>
 #include <lxdcore/service/profile_service.hpp>
 #include <lxdcore/service/server_service.hpp>
 #include <lxdcore/service/storage_service.hpp>
+#include <lxdcore/service/storage_volume_service.hpp>
 #include <lxdcore/service/warning_service.hpp>
 
 namespace lxdcore {
@@ -57,12 +61,16 @@ public:
     Client& operator=(const Client&) = delete;
 
     InstanceService& instances() noexcept;
+    InstanceSnapshotService& instance_snapshots() noexcept;
+    InstancePublishService& publishing() noexcept;
     InstanceMetadataService& instance_metadata() noexcept;
+    BackupService& backups() noexcept;
     MetricsService& metrics() noexcept;
     ImageService& images() noexcept;
     ProfileService& profiles() noexcept;
     NetworkService& networks() noexcept;
     StorageService& storage() noexcept;
+    StorageVolumeService& volumes() noexcept;
     ServerService& server() noexcept;
     WarningService& warnings() noexcept;
     OperationService& operations() noexcept;

@@ -19,6 +19,7 @@
 #include <lxdcore/service/profile_service.hpp>
 #include <lxdcore/service/server_service.hpp>
 #include <lxdcore/service/storage_service.hpp>
+#include <lxdcore/service/storage_volume_service.hpp>
 #include <lxdcore/service/warning_service.hpp>
 
 namespace lxdcore {
@@ -61,6 +62,7 @@ public:
     ProfileService& profiles() noexcept;
     NetworkService& networks() noexcept;
     StorageService& storage() noexcept;
+    StorageVolumeService& volumes() noexcept;
     ServerService& server() noexcept;
     WarningService& warnings() noexcept;
     OperationService& operations() noexcept;

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/remote_backups.hpp"
+
+#include "client/instance_url.hpp"
+#include "client/local_files.hpp"
+
+namespace lxdcore::client {
+
+namespace {
+const std::string kBackups = "backups";
+} // namespace
+
+std::vector<api::InstanceBackup> RemoteBackups::backups(const InstanceRef& ref) const {
+    return rest_->get_as<std::vector<api::InstanceBackup>>(instance_url(ref, kBackups).query("recursion", "1"));
+}
+
+api::InstanceBackup RemoteBackups::backup(const InstanceRef& ref, const std::string& name) const {
+    return rest_->get_as<api::InstanceBackup>(instance_url(ref, kBackups, name));
+}
+
+OperationPtr RemoteBackups::create_backup(const InstanceRef& ref, const api::InstanceBackupsPost& request) {
+    return rest_->start("POST", instance_url(ref, kBackups), request);
+}
+
+OperationPtr RemoteBackups::rename_backup(const InstanceRef& ref, const std::string& name, const std::string& to) {
+    return rest_->start("POST", instance_url(ref, kBackups, name), {{"name", to}});
+}
+
+OperationPtr RemoteBackups::remove_backup(const InstanceRef& ref, const std::string& name) {
+    return rest_->start("DELETE", instance_url(ref, kBackups, name));
+}
+
+BackupService::File RemoteBackups::open_backup(const InstanceRef& ref, const std::string& name) {
+    const auto url = instance_url(ref, kBackups + "/" + encode(name) + "/export");
+    const auto download = rest_->download({"GET", url.str()});
+    const auto& reply = download->reply();
+    if (reply.status >= 400) throw_if_error(reply.status, download->read_all());
+    auto local = temporary_file();
+    receive_file(*download, local.get());
+    const auto size = ::lseek(local.get(), 0, SEEK_CUR);
+    if (::lseek(local.get(), 0, SEEK_SET) < 0) throw_errno("seek");
+    return {.fd = local.release(), .size = size, .modified = backup(ref, name).created_at.str()};
+}
+
+OperationPtr RemoteBackups::import_backup(const BackupImport& request) {
+    if (!request.archive) throw Error{ErrorCode::InvalidArgument, "No backup provided"};
+    HttpRequest post{"POST", Url{"/1.0/instances"}.project(request.project).str()};
+    post.headers.emplace_back("Content-Type", "application/octet-stream");
+    if (!request.name.empty()) post.headers.emplace_back("X-LXD-name", request.name);
+    if (!request.pool.empty()) post.headers.emplace_back("X-LXD-pool", request.pool);
+    const auto upload = rest_->upload(std::move(post));
+    send_file(*upload, *request.archive, true);
+    return rest_->operation_of(upload->finish());
+}
+
+nlohmann::json RemoteBackups::find_lost(const nlohmann::json& request) {
+    return rest_->call("POST", Url{"/internal/recover/validate"}, request);
+}
+
+void RemoteBackups::recover_lost(const nlohmann::json& request) {
+    rest_->call("POST", Url{"/internal/recover/import"}, request);
+}
+
+} // namespace lxdcore::client
