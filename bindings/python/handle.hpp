@@ -51,6 +51,11 @@ public:
         process_.require_same();
         return *service_;
     }
+    /// The same, kept.
+    const std::shared_ptr<Service>& share() const {
+        process_.require_same();
+        return service_;
+    }
     /// Calls without the GIL. What comes back must be no Python object.
     template <typename Call>
     auto call(Call&& call) const {

@@ -45,10 +45,14 @@ py::class_<Backend<T>> def_backend(py::module_& m, const char* name, const char*
     using B = Backend<T>;
     py::class_<B> type{m, name, doc};
     type.def_property_readonly("instances", [](const B& b) { return b.service(&T::instances); })
+        .def_property_readonly("snapshots", [](const B& b) { return b.service(&T::instance_snapshots); })
+        .def_property_readonly("publishing", [](const B& b) { return b.service(&T::publishing); })
+        .def_property_readonly("backups", [](const B& b) { return b.service(&T::backups); })
         .def_property_readonly("images", [](const B& b) { return b.service(&T::images); })
         .def_property_readonly("profiles", [](const B& b) { return b.service(&T::profiles); })
         .def_property_readonly("networks", [](const B& b) { return b.service(&T::networks); })
         .def_property_readonly("storage", [](const B& b) { return b.service(&T::storage); })
+        .def_property_readonly("volumes", [](const B& b) { return b.service(&T::volumes); })
         .def_property_readonly("server", [](const B& b) { return b.service(&T::server); })
         .def_property_readonly("warnings", [](const B& b) { return b.service(&T::warnings); })
         .def_property_readonly("operations", [](const B& b) { return b.service(&T::operations); })

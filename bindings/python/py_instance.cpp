@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -35,8 +36,9 @@ Op exec(const H& h, const std::string& project, const std::string& name, const p
 }
 
 /// Keeps alive what fills a file's descriptor: content that was not read yet is lost with it.
-py::capsule keep(const std::shared_ptr<int>& fd) {
-    using Owner = std::shared_ptr<int>;
+template <typename Int>
+py::capsule keep(const std::shared_ptr<Int>& fd) {
+    using Owner = std::shared_ptr<Int>;
     return {new Owner{fd}, [](void* owner) {
                 const py::gil_scoped_release unlocked;
                 delete static_cast<Owner*>(owner);
@@ -162,11 +164,34 @@ void def_inside(py::class_<H>& type) {
             },
             py::arg("project"), py::arg("name"), py::arg("path"), "Removes a file or an empty directory.")
         .def(
+            "console",
+            [](const H& h, const std::string& project, const std::string& name, int width, int height) {
+                return Op{h.call([&](auto& s) { return s.console({project, name}, width, height); })};
+            },
+            py::arg("project"), py::arg("name"), py::arg("width"), py::arg("height"),
+            "Attaches to the console: channels '0' and 'control'.")
+        .def(
+            "sftp",
+            [](const H& h, const std::string& project, const std::string& name) {
+                const auto session = h.call([&](auto& s) { return s.sftp({project, name}); });
+                const int fd = ::fcntl(*session, F_DUPFD_CLOEXEC, 3);
+                if (fd < 0) throw_errno("dup");
+                return py::make_tuple(fd, keep(session));
+            },
+            py::arg("project"), py::arg("name"),
+            "A session: a stream socket, the caller's to close, and what keeps it going.")
+        .def(
             "console_log",
             [](const H& h, const std::string& project, const std::string& name) {
                 return py::bytes(h.call([&](auto& s) { return s.console_log({project, name}); }));
             },
             py::arg("project"), py::arg("name"), "What the console has shown.")
+        .def(
+            "clear_console_log",
+            [](const H& h, const std::string& project, const std::string& name) {
+                h.call([&](auto& s) { s.clear_console_log({project, name}); });
+            },
+            py::arg("project"), py::arg("name"), "Empties that.")
         .def(
             "logs",
             [](const H& h, const std::string& project, const std::string& name) {

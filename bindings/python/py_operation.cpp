@@ -7,6 +7,7 @@
 #include <lxdcore/operation.hpp>
 
 #include "bindings.hpp"
+#include "channel.hpp"
 #include "convert.hpp"
 #include "handle.hpp"
 #include "signals.hpp"
@@ -86,6 +87,9 @@ void init_operation(py::module_& m) {
         .def(
             "end_descriptor", [](const Op& o) { return end_descriptor(o.get()); },
             "A file descriptor that becomes readable at the end; the caller's to close.")
+        .def(
+            "connect", [](const Op& o, const std::string& name) { return connect(o.share(), name); }, py::arg("name"),
+            "Takes one of its channels: '0', 'control'.")
         .def(
             "cancel", [](const Op& o) { o.call([](auto& op) { op.cancel(); }); },
             "Asks it to stop. Raises an Error if it cannot be cancelled.");

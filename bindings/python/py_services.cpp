@@ -93,7 +93,7 @@ void init_networks(py::module_& m) {
 
 void init_storage(py::module_& m) {
     using H = Handle<StorageService>;
-    py::class_<H>(m, "StorageService", "Storage pools and volumes; usable from any thread.")
+    py::class_<H>(m, "StorageService", "Storage pools; usable from any thread.")
         .def(
             "list", [](const H& h) { return h.fetch([](auto& s) { return s.list(); }); }, "All pools.")
         .def(
@@ -128,20 +128,7 @@ void init_storage(py::module_& m) {
         .def(
             "resources",
             [](const H& h, const std::string& name) { return h.fetch([&](auto& s) { return s.resources(name); }); },
-            py::arg("name"), "Space and inodes.")
-        .def(
-            "volumes",
-            [](const H& h, const std::string& pool, const std::string& project, const std::string& type) {
-                return h.fetch([&](auto& s) { return s.volumes(pool, project, type); });
-            },
-            py::arg("pool"), py::arg("project"), py::arg("type") = "", "Volumes of a project, of one type or all.")
-        .def(
-            "volume",
-            [](const H& h, const std::string& pool, const std::string& project, const std::string& type,
-               const std::string& name) {
-                return h.fetch([&](auto& s) { return s.volume(pool, project, type, name); });
-            },
-            py::arg("pool"), py::arg("project"), py::arg("type"), py::arg("name"), "One volume.");
+            py::arg("name"), "Space and inodes.");
 }
 
 void init_warnings(py::module_& m) {

@@ -12,22 +12,31 @@
 What takes long returns an Operation, unless its description says that it waits: `operation.result()` waits and raises
 its failure, `await operation` does so in asyncio. Failures are subclasses of Error. Objects may be used from any thread.
 """
+from ._backups import Backup, Backups
 from ._connection import Client, Connection, Core
-from ._entities import (Alias, Certificate, Image, Images, Lease, Network, Networks, Operations, Profile, Profiles, Project,
-                        Projects, Server, StoragePool, StoragePools, Volume, Volumes, Warning)
+from ._console import Console
 from ._exec import PIPE, ExecError, ExecResult, Process
 from ._files import FileInfo, Files
+from ._images import Alias, Image, Images
 from ._instances import Instance, Instances
 from ._lxdcore import (AlreadyExistsError, BadStateError, CancelledError, Error, ForbiddenError, InvalidArgumentError,
                        NoSpaceError, NotFoundError, StaleEtagError, TooLargeError, UnauthorizedError, UnavailableError,
                        UnsupportedError)
+from ._networks import Lease, Network, Networks
 from ._operation import Event, Events, Operation
+from ._profiles import Profile, Profiles
+from ._server import Certificate, Operations, Project, Projects, Server, Warning
+from ._sftp import SftpSocket
+from ._snapshots import Snapshot, Snapshots
+from ._storage import StoragePool, StoragePools
+from ._volumes import Volume, Volumes, VolumeSnapshot, VolumeSnapshots
 
 __all__ = [
-    "Alias", "AlreadyExistsError", "BadStateError", "CancelledError", "Certificate", "Client", "Connection", "Core",
-    "Error", "Event", "Events", "ExecError", "ExecResult", "FileInfo", "Files", "ForbiddenError", "Image", "Images", "Instance",
-    "Instances", "InvalidArgumentError", "Lease", "Network", "Networks", "NoSpaceError", "NotFoundError", "Operation",
-    "Operations", "PIPE", "Process", "Profile", "Profiles", "Project", "Projects", "Server", "StaleEtagError",
-    "StoragePool", "StoragePools", "TooLargeError", "UnauthorizedError", "UnavailableError", "UnsupportedError",
-    "Volume", "Volumes", "Warning",
+    "Alias", "AlreadyExistsError", "Backup", "Backups", "BadStateError", "CancelledError", "Certificate", "Client",
+    "Connection", "Console", "Core", "Error", "Event", "Events", "ExecError", "ExecResult", "FileInfo", "Files",
+    "ForbiddenError", "Image", "Images", "Instance", "Instances", "InvalidArgumentError", "Lease", "Network", "Networks",
+    "NoSpaceError", "NotFoundError", "Operation", "Operations", "PIPE", "Process", "Profile", "Profiles", "Project",
+    "Projects", "Server", "SftpSocket", "Snapshot", "Snapshots", "StaleEtagError", "StoragePool", "StoragePools",
+    "TooLargeError", "UnauthorizedError", "UnavailableError", "UnsupportedError", "Volume", "VolumeSnapshot",
+    "VolumeSnapshots", "Volumes", "Warning",
 ]

@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import Any, Optional, Sequence, TypeVar, Union
 
 from . import _lxdcore
-from ._entities import Images, Networks, Operations, Profiles, Projects, Server, StoragePools
+from ._entity import LocalPath
+from ._images import Images
 from ._instances import Instances
+from ._networks import Networks
 from ._operation import Events, Operation
+from ._profiles import Profiles
+from ._server import Operations, Projects, Server
+from ._storage import StoragePools
 
-LocalPath = Union[str, "os.PathLike[str]"]
 Self = TypeVar("Self", bound="Connection")
 
 # What is still open when the interpreter ends is closed while its threads can still be waited for.

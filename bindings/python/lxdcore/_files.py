@@ -18,6 +18,16 @@ InstancePath = Union[str, PurePosixPath]
 LocalPath = Union[str, "os.PathLike[str]"]
 
 
+def copy_out(fd: int, to: LocalPath) -> Path:
+    """All of a descriptor, which is closed, into a file of this host."""
+    with open(fd, "rb", buffering=0) as source, open(to, "wb", buffering=0) as target:
+        while piece := source.read(1 << 20):
+            view = memoryview(piece)
+            while view:
+                view = view[target.write(view):]
+    return Path(to)
+
+
 class FileInfo:
     """What a path of an instance is."""
 
@@ -111,12 +121,7 @@ class Files:
         data = self._pull(path)
         if data["fd"] < 0:
             raise IsADirectoryError(str(path))
-        with open(data["fd"], "rb", buffering=0) as source, open(to, "wb", buffering=0) as target:
-            while piece := source.read(1 << 20):
-                view = memoryview(piece)
-                while view:
-                    view = view[target.write(view):]
-        return Path(to)
+        return copy_out(data["fd"], to)
 
     def push(self, source: LocalPath, path: InstancePath, *, uid: Optional[int] = None, gid: Optional[int] = None,
              mode: Optional[int] = None) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import datetime
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Sequence, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Union
 
-from ._entities import Config, Devices, Entity, device_map, text_map
+from ._backups import Backups
+from ._console import Console
+from ._entity import Config, Devices, Entity, LocalPath, device_map, text_map
 from ._exec import PIPE, Capture, ExecError, ExecResult, Process, Stream, exit_code
 from ._files import Files
 from ._lxdcore import InstanceService
 from ._operation import Operation, parse_time
+from ._sftp import SftpSocket
+from ._snapshots import Snapshots
 
 if TYPE_CHECKING:
     from ._connection import Connection
@@ -152,6 +156,22 @@ class Instance(Entity):
         """Lets them go on, and waits."""
         return self._change("unfreeze")
 
+    # --- what is kept of it ---
+    @property
+    def snapshots(self) -> Snapshots:
+        """Its snapshots."""
+        return Snapshots(self)
+
+    @property
+    def backups(self) -> Backups:
+        """Its backups that the server keeps."""
+        return Backups(self)
+
+    def publish(self, *, aliases: Sequence[str] = (), properties: Optional[Mapping[str, str]] = None,
+                public: bool = False, compression: str = "") -> Operation:
+        """Makes an image of it; it must be stopped. The operation's result is the Image."""
+        return self._publish("", aliases, properties, public, compression)
+
     # --- inside ---
     def exec(self, command: Sequence[str], *, input: bytes = b"", environment: Optional[Mapping[str, str]] = None,
              cwd: str = "", user: int = 0, group: int = 0, timeout: Optional[float] = None,
@@ -191,9 +211,22 @@ class Instance(Entity):
         """Its files."""
         return Files(self)
 
+    def sftp(self) -> SftpSocket:
+        """A session of SFTP version 3 on its files, as its root sees them: a connected socket, for paramiko.SFTPClient
+        and the like."""
+        return SftpSocket(*self._service.sftp(self._project, self.name))
+
+    def console(self, width: int = 80, height: int = 24) -> Console:
+        """Attaches to its console; it must run."""
+        return Console(self._operation(self._service.console(self._project, self.name, width, height)))
+
     def console_log(self) -> bytes:
         """What its console has shown."""
         return self._service.console_log(self._project, self.name)
+
+    def clear_console_log(self) -> None:
+        """Empties that."""
+        self._service.clear_console_log(self._project, self.name)
 
     def logs(self) -> List[str]:
         """Names of its log files on the server."""
@@ -215,6 +248,13 @@ class Instance(Entity):
 
     def _exec(self, request: Dict[str, Any], stdin: int, stdout: int, stderr: int) -> Operation:
         return self._operation(self._service.exec(self._project, self.name, request, stdin, stdout, stderr))
+
+    def _publish(self, snapshot: str, aliases: Sequence[str], properties: Optional[Mapping[str, str]], public: bool,
+                 compression: str) -> Operation:
+        c = self._connection
+        raw = c._raw.publishing.publish(self._project, self.name, snapshot, list(aliases), dict(properties or {}), public,
+                                        compression)
+        return Operation(c, raw, lambda metadata: c.in_project(self._project).images.get(metadata["fingerprint"]))
 
     def _operation(self, raw: Any) -> Operation:
         return Operation(self._connection, raw)
@@ -264,25 +304,38 @@ class Instances:
             source = {"type": "image", "fingerprint": c.images.get(image).fingerprint}
         if copy_of is not None:
             source = {"type": "copy", "source": copy_of}
+            if profiles is None:
+                profiles = self.get(copy_of.partition("/")[0]).profiles
         request: Dict[str, Any] = {
             "name": name, "source": source, "config": text_map(config), "devices": device_map(devices),
             "description": description, "ephemeral": ephemeral, "instance_type": instance_type}
         if profiles is not None:
             request["profiles"] = list(profiles)
         raw = c._raw.instances.create(c.project, request)
+        return Operation(c, raw, self._made(raw, name))
 
+    def import_backup(self, path: LocalPath, *, name: str = "", pool: str = "") -> Operation:
+        """Makes an instance of the file of a backup; its name and pool are those of then if not given. The operation's
+        result is the Instance."""
+        c = self._connection
+        with open(path, "rb") as file:
+            raw = c._raw.backups.import_backup(c.project, name, pool, file.fileno())
+        return Operation(c, raw, self._made(raw, name))
+
+    def _made(self, raw: Any, name: str) -> Callable[[Dict[str, Any]], Instance]:
         def made(metadata: Dict[str, Any]) -> Instance:
             paths = (raw.to_dict().get("resources") or {}).get("instances") or []
             return self.get(name or paths[0].rpartition("/")[2].partition("?")[0])
 
-        return Operation(c, raw, made)
+        return made
 
     def create(self, name: str = "", *, image: Optional[str] = None, copy_of: Optional[str] = None,
                config: Optional[Mapping[str, Any]] = None, devices: Optional[Mapping[str, Mapping[str, Any]]] = None,
                profiles: Optional[Sequence[str]] = None, description: str = "", ephemeral: bool = False,
                instance_type: str = "", start: bool = False) -> Instance:
-        """Makes an instance, from an image (alias or fingerprint), another instance, or empty, and waits. Without a
-        name it gets one. Profiles that are not given are "default"."""
+        """Makes an instance, from an image (alias or fingerprint), another instance or its snapshot ("c1/snap0"), or
+        empty, and waits. Without a name it gets one. Profiles that are not given are "default", or those of the
+        other instance."""
         instance: Instance = self.begin_create(
             name, image=image, copy_of=copy_of, config=config, devices=devices, profiles=profiles,
             description=description, ephemeral=ephemeral, instance_type=instance_type).result()

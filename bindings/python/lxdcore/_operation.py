@@ -31,6 +31,13 @@ def parse_time(text: Optional[str]) -> Optional[datetime.datetime]:
     return datetime.datetime.fromisoformat(f"{head}.{(digits + '000000')[:6]}{zone}")
 
 
+def format_time(moment: Optional[datetime.datetime]) -> str:
+    """The other way: None is its zero. A time without a zone is that of this host."""
+    if moment is None:
+        return "0001-01-01T00:00:00Z"
+    return moment.astimezone(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
 class Event:
     """Something that happened."""
 

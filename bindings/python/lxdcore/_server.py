@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The server itself: settings, trust, projects, warnings, operations."""
+from __future__ import annotations
+
+import datetime
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Sequence
+
+from ._entity import Config, Entity, text_map
+from ._operation import Operation, parse_time
+
+if TYPE_CHECKING:
+    from ._connection import Connection
+
+
+class Project(Entity):
+    """A space of names of its own."""
+
+
+class Projects:
+    """All projects; iterable."""
+
+    def __init__(self, connection: Connection):
+        self._connection = connection
+
+    def list(self) -> List[Project]:
+        """All of them."""
+        return [Project(self._connection, data, data["name"]) for data in self._connection._raw.server.projects()]
+
+    def __iter__(self) -> Iterator[Project]:
+        return iter(self.list())
+
+    def get(self, name: str) -> Project:
+        """One. Raises NotFoundError."""
+        return Project(self._connection, self._connection._raw.server.project(name), name)
+
+
+class Certificate(Entity):
+    """A client that is trusted."""
+
+    _key = "fingerprint"
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256, hex."""
+        return self._text("fingerprint")
+
+    @property
+    def certificate(self) -> str:
+        """PEM."""
+        return self._text("certificate")
+
+    @property
+    def restricted(self) -> bool:
+        """True when it may use its projects only."""
+        return bool(self.data.get("restricted"))
+
+    def delete(self) -> None:
+        """Trusts it no more."""
+        self._connection._raw.server.remove_certificate(self.fingerprint)
+
+
+class Warning(Entity):
+    """What the administrator should know."""
+
+    _key = "uuid"
+
+    @property
+    def message(self) -> str:
+        """What happened last."""
+        return self._text("last_message")
+
+    @property
+    def severity(self) -> str:
+        """low, moderate or high."""
+        return self._text("severity")
+
+    @property
+    def last_seen_at(self) -> Optional[datetime.datetime]:
+        """When it happened last."""
+        return parse_time(self.data.get("last_seen_at"))
+
+    def acknowledge(self) -> None:
+        """Marks it as read."""
+        self._connection._raw.warnings.acknowledge(self._text("uuid"))
+
+    def delete(self) -> None:
+        """Removes it."""
+        self._connection._raw.warnings.delete(self._text("uuid"))
+
+
+class Server:
+    """The server's own settings."""
+
+    def __init__(self, connection: Connection):
+        self._connection = connection
+
+    @property
+    def config(self) -> Config:
+        """Its settings."""
+        return self._connection._raw.server.config()
+
+    def update(self, config: Mapping[str, Any]) -> None:
+        """Changes settings; '' unsets one."""
+        self._connection._raw.server.patch(text_map(config))
+
+    def info(self) -> Dict[str, Any]:
+        """What GET /1.0 tells: api_extensions, environment, …"""
+        return self._connection._raw.server.environment()
+
+    def resources(self) -> Dict[str, Any]:
+        """Processors, memory, disks, cards of the host."""
+        return self._connection._raw.server.resources()
+
+    def certificates(self) -> List[Certificate]:
+        """Whom it trusts."""
+        return [Certificate(self._connection, data) for data in self._connection._raw.server.certificates()]
+
+    def add_certificate(self, pem: str, *, name: str = "", restricted: bool = False,
+                        projects: Sequence[str] = ()) -> Certificate:
+        """Trusts a client's certificate."""
+        data = self._connection._raw.server.add_certificate({
+            "certificate": pem, "name": name, "type": "client", "restricted": restricted, "projects": list(projects)})
+        return Certificate(self._connection, data)
+
+    def warnings(self) -> List[Warning]:
+        """What the administrator should know."""
+        return [Warning(self._connection, data) for data in self._connection._raw.warnings.list()]
+
+
+class Operations:
+    """What the server works on; iterable."""
+
+    def __init__(self, connection: Connection):
+        self._connection = connection
+
+    def list(self) -> List[Operation]:
+        """Operations of the project."""
+        c = self._connection
+        return [Operation(c, raw) for raw in c._raw.operations.list(c.project)]
+
+    def __iter__(self) -> Iterator[Operation]:
+        return iter(self.list())
+
+    def get(self, id: str) -> Operation:
+        """One. Raises NotFoundError."""
+        return Operation(self._connection, self._connection._raw.operations.get(id))
