@@ -35,6 +35,7 @@ constexpr Flag kFlags[] = {
     {"dev", MS_NODEV, false},           {"diratime", MS_NODIRATIME, false},
     {"dirsync", MS_DIRSYNC, true},      {"exec", MS_NOEXEC, false},
     {"lazytime", MS_LAZYTIME, true},    {"noatime", MS_NOATIME, true},
+    {"mand", MS_MANDLOCK, true},        {"nomand", MS_MANDLOCK, false},
     {"nodev", MS_NODEV, true},          {"nodiratime", MS_NODIRATIME, true},
     {"noexec", MS_NOEXEC, true},        {"nolazytime", MS_LAZYTIME, false},
     {"norelatime", MS_RELATIME, false}, {"nosuid", MS_NOSUID, true},

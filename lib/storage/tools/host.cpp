@@ -24,58 +24,13 @@
 
 #include <lxdcore/error.hpp>
 
+#include "storage/filesystem_mount.hpp"
 #include "util/rollback.hpp"
 #include "util/text.hpp"
 
 namespace lxdcore::storage {
 
 namespace {
-
-struct Flag {
-    std::string_view name;
-    unsigned long set, clear;
-};
-constexpr Flag kFlags[] = {
-    {"ro", MS_RDONLY, 0},
-    {"rw", 0, MS_RDONLY},
-    {"nosuid", MS_NOSUID, 0},
-    {"suid", 0, MS_NOSUID},
-    {"nodev", MS_NODEV, 0},
-    {"dev", 0, MS_NODEV},
-    {"noexec", MS_NOEXEC, 0},
-    {"exec", 0, MS_NOEXEC},
-    {"sync", MS_SYNCHRONOUS, 0},
-    {"async", 0, MS_SYNCHRONOUS},
-    {"dirsync", MS_DIRSYNC, 0},
-    {"noatime", MS_NOATIME, 0},
-    {"atime", 0, MS_NOATIME},
-    {"nodiratime", MS_NODIRATIME, 0},
-    {"diratime", 0, MS_NODIRATIME},
-    {"relatime", MS_RELATIME, 0},
-    {"norelatime", 0, MS_RELATIME},
-    {"strictatime", MS_STRICTATIME, 0},
-    {"nostrictatime", 0, MS_STRICTATIME},
-    {"lazytime", MS_LAZYTIME, 0},
-    {"nolazytime", 0, MS_LAZYTIME},
-    {"mand", MS_MANDLOCK, 0},
-    {"nomand", 0, MS_MANDLOCK},
-    {"defaults", 0, 0},
-};
-
-std::pair<unsigned long, std::string> split_options(const std::string& options) {
-    unsigned long flags = 0;
-    std::vector<std::string> rest;
-    for (const auto& option : text::split(options, ',')) {
-        bool known = option.empty();
-        for (const auto& flag : kFlags) {
-            if (option != flag.name) continue;
-            flags = (flags | flag.set) & ~flag.clear;
-            known = true;
-        }
-        if (!known) rest.push_back(option);
-    }
-    return {flags, text::join(rest, ",")};
-}
 
 /// Links below /dev lead to other names there.
 UniqueFd open_device(const std::string& path, int flags) {
@@ -110,12 +65,7 @@ void write_all(const UniqueFd& to, const char* data, std::size_t size, off_t off
 Host::~Host() = default;
 
 void Host::mount(const std::string& source, const Dir& target, const std::string& type, const std::string& options) {
-    const auto [flags, data] = split_options(options);
-    // A magic link leads to the very directory that is held, whatever its name is now.
-    const auto held = fmt::format("/proc/self/fd/{}", target.fd());
-    if (::mount(source.c_str(), held.c_str(), type.c_str(), flags, data.c_str()) != 0)
-        throw_errno(fmt::format("Failed to mount {} on {} using {}", text::quote(source), text::quote(target.path()),
-                                text::quote(type)));
+    mount_filesystem(source, target, type, MountOptions::parse(options));
 }
 
 Dir Host::mount_detached(const std::string& source, const Dir& scratch, const std::string& type,
@@ -136,11 +86,7 @@ Dir Host::mount_detached(const std::string& source, const Dir& scratch, const st
 
 void Host::unmount(const Dir& parent, const std::string& name) {
     const auto path = fmt::format("/proc/self/fd/{}/{}", parent.fd(), name);
-    while (mounted(parent, name))
-        if (::umount2(path.c_str(), UMOUNT_NOFOLLOW) != 0) {
-            if (errno == EINVAL || errno == ENOENT) return;
-            throw_errno(fmt::format("Failed to unmount {}/{}", parent.path(), name));
-        }
+    if (mounted(parent, name)) storage::unmount(path);
 }
 
 bool Host::mounted(const Dir& parent, const std::string& name) const {

@@ -25,7 +25,8 @@ public:
     /// mount point can be made for a moment.
     virtual Dir mount_detached(const std::string& source, const Dir& scratch, const std::string& type,
                                const std::string& options);
-    /// Takes everything away that is mounted on @p name; nothing mounted is fine.
+    /// Takes everything away that is mounted on @p name; nothing mounted is fine. What is still looked at goes with the
+    /// last who does.
     virtual void unmount(const Dir& parent, const std::string& name);
     virtual bool mounted(const Dir& parent, const std::string& name) const;
     /// Nothing is written to the filesystem until thaw().
