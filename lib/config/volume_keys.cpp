@@ -20,4 +20,9 @@ std::span<const Key> volume_keys() {
     return table;
 }
 
+const Key* find_volume_key(std::string_view driver, std::string_view name) {
+    const auto* key = find(volume_keys(), name);
+    return key ? key : find(pool_keys(driver), "volume." + std::string{name});
+}
+
 } // namespace lxdcore::config

@@ -146,7 +146,9 @@ std::optional<Disk::Source> Disk::open_volume(const Target& target) const {
         auto volume = storage::PoolAccess::of(target.storage)
                           .custom()
                           .attach(value("pool"), target.project, value("source"), target.instance, target.idmap);
-        return Source{.fd = volume.content.dir.open_file("", O_PATH | O_DIRECTORY), .shift = volume.shifted};
+        return Source{.mount = volume.content.mount,
+                      .fd = volume.content.dir.open_file("", O_PATH | O_DIRECTORY),
+                      .shift = volume.shifted};
     } catch (Error& error) {
         if (error.code() == ErrorCode::NotFound && !required()) return std::nullopt;
         error.add_context("Failed mounting volume");

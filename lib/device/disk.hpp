@@ -30,6 +30,7 @@ private:
     bool required() const;
     std::string inside() const; ///< path in the instance without leading '/'
     struct Source {
+        std::shared_ptr<const void> mount = {}; ///< of a volume
         UniqueFd fd;
         bool shift = false; ///< to be mounted with the id map of the instance
     };

@@ -255,6 +255,7 @@ private:
     device::Target target(const Loaded& instance, const IdMap& map, const std::string& path) const;
     static device::Volatile added_values(device::Device& device, const device::Target& seen,
                                          const device::Volatile& current);
+    void hold_volumes(const Loaded& instance);
     void release_devices(const Loaded& instance, const IdMap& map, api::StringMap& changes);
 
     // --- changing ---
@@ -318,7 +319,7 @@ private:
     auto with_files(const InstanceRef& ref, Use&& use) const;
 
     // --- metadata and figures ---
-    Dir volume_of(const InstanceRef& ref) const; ///< @throws NotFound "Instance not found"
+    storage::MountedDir volume_of(const InstanceRef& ref) const; ///< @throws NotFound "Instance not found"
     void tell_template(const InstanceRef& ref, const std::string& action, const std::string& name) const;
     MetricSet measure(const std::string& project) const;
     using DiskNames = std::map<std::string, std::string>; ///< "8:0" to "sda"
@@ -355,6 +356,9 @@ private:
     mutable Locked<std::map<InstanceRef, IdSlot>> id_slots_;
     Claims claims_;
     RuntimeTable runtime_;
+    /// Keeps the volumes mounted that running containers are on; nothing where they are directories of a pool.
+    using Mounts = std::vector<std::shared_ptr<const void>>;
+    Locked<std::map<InstanceRef, Mounts>> mounts_;
     Locked<MetricsCache> metrics_;
     Locked<std::set<std::pair<InstanceRef, std::string>>> backups_begun_; ///< names that are taken
     mutable std::mutex metadata_mutex_;                                   ///< metadata.yaml between reading and writing

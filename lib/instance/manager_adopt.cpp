@@ -143,6 +143,7 @@ void Manager::adopt() {
                 runtime_.add(ref, pid, map, cgroup_name(ref));
                 balancer_.claim(ref, instance.value("limits.cpu"), cgroup_name(ref), true);
                 runtime_.set_frozen(ref, Cgroup{cgroups_, cgroup_name(ref)}.frozen());
+                hold_volumes(instance);
                 if (!was_running) set_config(instance, {{"volatile.last_state.power", "RUNNING"}});
                 continue;
             }
@@ -169,6 +170,7 @@ void Manager::adopt() {
             s_.log.error("Failed to adopt an instance", {{"instance", ref.name}, {"err", error.what()}});
         }
     }
+    s_.storage.unmount_unused();
     if (rebooted && complete) remember_boot();
 }
 

@@ -62,7 +62,8 @@ void Manager::write_backup_file(const InstanceRef& ref) const noexcept {
     try {
         const std::lock_guard lock{metadata_mutex_}; // whoever writes last has read last
         const auto content = api::encode_ordered_yaml(backup_document(load(ref)).json());
-        const auto volume = s_.storage.open_instance(ref.project, ref.name);
+        const auto mounted = s_.storage.open_instance(ref.project, ref.name);
+        const auto& volume = mounted.dir;
         // R2: whatever has its name and is no file of its own goes.
         if (const auto found = volume.stat_if_exists(kBackupFile); found && !S_ISREG(found->st_mode))
             volume.remove_tree(kBackupFile);
@@ -78,7 +79,7 @@ void Manager::refresh_backup_files() const {
         const InstanceRef ref{row.project, row.name};
         try {
             const auto now = backup_document(load(ref));
-            const auto file = s_.storage.open_instance(ref.project, ref.name).read_if_exists(kBackupFile, 16 << 20);
+            const auto file = s_.storage.open_instance(ref.project, ref.name).dir.read_if_exists(kBackupFile, 16 << 20);
             if (!file || *file != api::encode_ordered_yaml(now.json())) write_backup_file(ref);
         } catch (const Error& error) { // gone meanwhile, or its pool is away
             s_.log.debug("backup.yaml is not looked at", {{"instance", ref.name}, {"err", error.what()}});

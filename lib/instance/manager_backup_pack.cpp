@@ -45,9 +45,9 @@ void Manager::pack_backup(const BackupWork& work, int file, const Dir& folder, O
     writer.file("backup/index.yaml", api::encode_ordered_yaml(index_of(ref.name, document, snapshots)));
     for (const auto& name : snapshots)
         storage::archive_tree(
-            s_.storage.open_instance_snapshot(ref.project, ref.name, name), writer.tar(),
+            s_.storage.open_instance_snapshot(ref.project, ref.name, name).dir, writer.tar(),
             {.prefix = "backup/snapshots/" + name, .wanted = belongs_to_backup, .stop = op.stop_token()});
-    storage::archive_tree(s_.storage.open_instance(ref.project, ref.name), writer.tar(),
+    storage::archive_tree(s_.storage.open_instance(ref.project, ref.name).dir, writer.tar(),
                           {.prefix = "backup/container", .wanted = belongs_to_backup, .stop = op.stop_token()});
     writer.finish();
 }

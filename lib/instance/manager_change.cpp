@@ -140,6 +140,7 @@ void Manager::apply_change(const Loaded& before, Loaded after, bool user_request
     const auto running = runtime_.find(ref);
     for (const auto& [key, value] : apply_devices(before, after))
         after.row.config[key] = value;
+    if (running) hold_volumes(after);
     drop_empty(after.row.config);
     if (const auto modules = after.value("linux.kernel_modules");
         running && modules != before.value("linux.kernel_modules"))

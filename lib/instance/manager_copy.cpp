@@ -117,7 +117,7 @@ void Manager::run_refresh(Creation& creation, OperationContext& op) {
         std::copy_if(present.begin(), present.end(), std::back_inserter(extra),
                      [&](const auto& row) { return !among(wanted, row); });
     }
-    s_.storage.open_instance(ref.project, ref.name).write(kOldMark, "", 0600);
+    s_.storage.open_instance(ref.project, ref.name).dir.write(kOldMark, "", 0600);
     const auto source = creation.source_volume();
     const auto intent = intents_.begin(kRefresh, ref.project, ref.name,
                                        nlohmann::json{{"source_project", source.project},
@@ -132,7 +132,7 @@ void Manager::run_refresh(Creation& creation, OperationContext& op) {
     undo.add([&] {
         for (const auto& name : added)
             s_.storage.delete_instance_snapshot(ref.project, ref.name, name);
-        s_.storage.open_instance(ref.project, ref.name).remove(kOldMark);
+        s_.storage.open_instance(ref.project, ref.name).dir.remove(kOldMark);
     });
     for (const auto& row : wanted) {
         if (among(present, row)) continue;
@@ -192,7 +192,7 @@ void Manager::repair_refreshes() {
             if (cgroup.exists()) cgroup.freeze(false); // it stood still for the copy
             const auto target = load(ref);
             const auto volume = s_.storage.open_instance(ref.project, ref.name);
-            const bool done = !volume.exists(kOldMark);
+            const bool done = !volume.dir.exists(kOldMark);
             if (done) {
                 Creation creation{.ref = ref};
                 creation.pool = s_.storage.pool_of(ref.project, ref.name);
@@ -209,7 +209,7 @@ void Manager::repair_refreshes() {
                         if (!among(wanted, row)) extra.push_back(std::move(row));
                 finish_refresh(target, *creation.source, wanted, extra);
             } else {
-                volume.remove(kOldMark);
+                volume.dir.remove(kOldMark);
             }
             // Volumes follow the rows.
             const auto kept = snapshot_names(ref);

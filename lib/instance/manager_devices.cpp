@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 
 #include "instance/manager.hpp"
+#include "storage/custom_volumes.hpp"
+#include "storage/pool_access.hpp"
 #include "util/rollback.hpp"
 #include "util/text.hpp"
 
@@ -32,6 +34,32 @@ device::Volatile Manager::added_values(device::Device& device, const device::Tar
         error.add_context("Failed add validation for device " + text::quote(device.name()));
         throw;
     }
+}
+
+/// Volumes that are filesystems of their own stay mounted while a container is on them.
+void Manager::hold_volumes(const Loaded& instance) {
+    const auto ref = instance.ref();
+    Mounts mounts;
+    for (const auto& [name, device] : instance.devices) {
+        const auto value = [&device = device](const char* key) {
+            const auto it = device.find(key);
+            return it == device.end() ? std::string{} : it->second;
+        };
+        const auto pool = value("pool"), source = value("source");
+        if (value("type") != "disk" || pool.empty()) continue;
+        try {
+            if (!s_.storage.mounts_volumes(pool)) continue;
+            if (value("path") == "/")
+                mounts.push_back(s_.storage.open_instance(ref.project, ref.name).mount);
+            else if (!source.empty())
+                mounts.push_back(storage::PoolAccess::of(s_.storage).custom().open(pool, ref.project, source).mount);
+        } catch (const Error& error) { // the container has it, whether its name leads to it or not
+            s_.log.warning("Failed to keep a volume mounted",
+                           {{"instance", ref.name}, {"device", name}, {"err", error.what()}});
+        }
+    }
+    const auto held = mounts_.lock(); // shorter than what is let go
+    if (!mounts.empty() || held->contains(ref)) std::swap((*held)[ref], mounts);
 }
 
 /// After the end of a container: every device lets go, and one that fails does not keep the others.

@@ -129,7 +129,7 @@ auto Manager::with_files(const InstanceRef& ref, Use&& use) const {
     const auto guest = running_guest(instance);
     if (guest) return use(guest, nullptr, IdMap{});
     const auto volume = s_.storage.open_instance(ref.project, ref.name);
-    const auto root = volume.dir("rootfs");
+    const auto root = volume.dir.dir("rootfs");
     return use(guest, &root, disk_idmap(instance));
 }
 

@@ -147,8 +147,8 @@ void Manager::shift_root(Loaded& instance, const IdMap& to) {
 
 /// What fails here goes on from where it stopped, the next time.
 void Manager::shift_stretch(Loaded& instance, std::int64_t intent, const IdMap& from, const IdMap& to) {
-    const auto rootfs = s_.storage.open_instance(instance.row.project, instance.row.name).dir("rootfs");
-    shift_tree(rootfs, from, to);
+    const auto volume = s_.storage.open_instance(instance.row.project, instance.row.name);
+    shift_tree(volume.dir.dir("rootfs"), from, to);
     set_config(instance, {{kOnDisk, to.json()}});
     instance.row.config[kOnDisk] = to.json();
     intents_.end(intent);

@@ -70,13 +70,13 @@ void add_object(nlohmann::json& target, const nlohmann::json& changes) {
 
 } // namespace
 
-Dir Manager::volume_of(const InstanceRef& ref) const {
+storage::MountedDir Manager::volume_of(const InstanceRef& ref) const {
     (void)load(ref);
     return s_.storage.open_instance(ref.project, ref.name);
 }
 
 api::ImageMetadata Manager::metadata(const InstanceRef& ref) const {
-    auto metadata = read_metadata(volume_of(ref));
+    auto metadata = read_metadata(volume_of(ref).dir);
     s_.events.lifecycle(ref.project, "instance-metadata-retrieved", below(ref, "/metadata"));
     return metadata;
 }
@@ -84,7 +84,8 @@ api::ImageMetadata Manager::metadata(const InstanceRef& ref) const {
 void Manager::set_metadata(const InstanceRef& ref, const api::ImageMetadata& metadata, const std::string& if_match) {
     {
         const std::lock_guard lock{metadata_mutex_};
-        const auto volume = volume_of(ref);
+        const auto mounted = volume_of(ref);
+        const auto& volume = mounted.dir;
         if (is_file(volume, kMetadata) && !if_match.empty())
             api::check_etag(metadata_etag(read_metadata(volume)), if_match);
         write_metadata(volume, metadata);
@@ -95,7 +96,8 @@ void Manager::set_metadata(const InstanceRef& ref, const api::ImageMetadata& met
 void Manager::patch_metadata(const InstanceRef& ref, const nlohmann::json& changes, const std::string& if_match) {
     {
         const std::lock_guard lock{metadata_mutex_};
-        const auto volume = volume_of(ref);
+        const auto mounted = volume_of(ref);
+        const auto& volume = mounted.dir;
         const auto before = read_metadata(volume);
         api::check_etag(metadata_etag(before), if_match);
         (void)changes.get<api::ImageMetadata>(); // types first
@@ -117,7 +119,8 @@ void Manager::tell_template(const InstanceRef& ref, const std::string& action, c
 }
 
 std::vector<std::string> Manager::templates(const InstanceRef& ref) const {
-    const auto dir = template_dir(volume_of(ref));
+    const auto volume = volume_of(ref);
+    const auto dir = template_dir(volume.dir);
     std::vector<std::string> out;
     if (!dir) return out;
     for (auto& name : dir->list()) {
@@ -128,7 +131,8 @@ std::vector<std::string> Manager::templates(const InstanceRef& ref) const {
 }
 
 std::string Manager::read_template(const InstanceRef& ref, const std::string& name) const {
-    const auto volume = volume_of(ref);
+    const auto mounted = volume_of(ref);
+    const auto& volume = mounted.dir;
     check_template_name(name);
     auto content = dir_with(volume, name).read(name, max_template);
     tell_template(ref, "retrieved", name);
@@ -136,7 +140,8 @@ std::string Manager::read_template(const InstanceRef& ref, const std::string& na
 }
 
 void Manager::write_template(const InstanceRef& ref, const std::string& name, const std::string& content) {
-    const auto volume = volume_of(ref);
+    const auto mounted = volume_of(ref);
+    const auto& volume = mounted.dir;
     check_template_name(name);
     if (content.size() > max_template) throw Error{ErrorCode::TooLarge, "Template is larger than 1 MiB"};
     auto dir = template_dir(volume);
@@ -147,7 +152,8 @@ void Manager::write_template(const InstanceRef& ref, const std::string& name, co
 }
 
 void Manager::remove_template(const InstanceRef& ref, const std::string& name) {
-    const auto volume = volume_of(ref);
+    const auto mounted = volume_of(ref);
+    const auto& volume = mounted.dir;
     check_template_name(name);
     dir_with(volume, name).remove(name);
     tell_template(ref, "deleted", name);

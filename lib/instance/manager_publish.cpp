@@ -123,8 +123,9 @@ void Manager::run_publish(const PublishRequest& request, OperationContext& op) {
     const bool live = request.snapshot.empty();
     if (live && runtime_.find(ref)) throw Error{ErrorCode::BadState, "Cannot export a running instance as an image"};
     if (!live) instance.row.config = load_snapshot(instance, request.snapshot).config;
-    const auto volume = live ? s_.storage.open_instance(ref.project, ref.name)
-                             : s_.storage.open_instance_snapshot(ref.project, ref.name, request.snapshot);
+    const auto mounted = live ? s_.storage.open_instance(ref.project, ref.name)
+                              : s_.storage.open_instance_snapshot(ref.project, ref.name, request.snapshot);
+    const auto& volume = mounted.dir;
     for (const auto& alias : s_.image.aliases(request.project))
         for (const auto& wanted : request.aliases)
             if (alias.name == wanted.name) throw Error{ErrorCode::AlreadyExists, "Alias already exists: " + alias.name};

@@ -67,13 +67,13 @@ void Manager::run_restore(const InstanceRef& ref, const std::string& snapshot, O
     if (running) start_again.add([&] { start_claimed(ref); });
     auto before = load(ref);
     finish_shifts(before);
-    s_.storage.open_instance(ref.project, ref.name).write(kOldMark, "", 0600);
+    s_.storage.open_instance(ref.project, ref.name).dir.write(kOldMark, "", 0600);
     const auto intent = intents_.begin(kRestore, ref.project, ref.name, nlohmann::json{{"name", snapshot}}.dump());
     fault_point("instance-restore:intent");
     try {
         s_.storage.replace_instance(ref.project, ref.name, {ref.project, ref.name, snapshot}, op);
     } catch (...) {
-        s_.storage.open_instance(ref.project, ref.name).remove(kOldMark);
+        s_.storage.open_instance(ref.project, ref.name).dir.remove(kOldMark);
         intents_.end(intent);
         throw;
     }
@@ -101,8 +101,8 @@ void Manager::repair_restores() {
         const InstanceRef ref{intent.project, intent.entity};
         try {
             const auto volume = s_.storage.open_instance(ref.project, ref.name);
-            if (volume.exists(kOldMark)) {
-                volume.remove(kOldMark);
+            if (volume.dir.exists(kOldMark)) {
+                volume.dir.remove(kOldMark);
             } else {
                 const auto data = nlohmann::json::parse(intent.data);
                 auto before = load(ref);

@@ -73,7 +73,7 @@ struct Manager::StartWork {
     IdMap map;
     bool idmapped = false;
     std::vector<CgroupItem> later; ///< limits that only a running container can be given
-    std::optional<Dir> volume;
+    std::optional<storage::MountedDir> volume;
     std::string devices_path, rootfs;
     std::vector<device::NicItems> nics;
     std::vector<device::MountItem> mounts;
@@ -150,13 +150,13 @@ void Manager::prepare_root(StartWork& work) {
         work.changes["volatile.apply_template"] = "";
     }
     for (const auto& trigger : triggers)
-        apply_templates(*work.volume, trigger, template_context(work.instance, trigger), disk.host_uid(0).value_or(0),
-                        disk.host_gid(0).value_or(0));
+        apply_templates(work.volume->dir, trigger, template_context(work.instance, trigger),
+                        disk.host_uid(0).value_or(0), disk.host_gid(0).value_or(0));
 
     // R13: nobody but the root of this very container passes through to files of it that are set-id.
     const auto owner = static_cast<uid_t>(work.map.host_uid(0).value_or(0));
-    if (::fchown(work.volume->fd(), owner, 0) != 0 || ::fchmod(work.volume->fd(), 0100) != 0)
-        throw_errno("protect " + work.volume->path());
+    const auto& top = work.volume->dir;
+    if (::fchown(top.fd(), owner, 0) != 0 || ::fchmod(top.fd(), 0100) != 0) throw_errno("protect " + top.path());
 }
 
 void Manager::plan_devices(StartWork& work) {
@@ -264,6 +264,7 @@ void Manager::finish_start(StartWork& work) {
     } catch (const Error&) { // init has ended already: started, then stopped
     }
     if (running) {
+        hold_volumes(work.instance);
         work.undo.add([this, ref, running] {
             runtime_.request_stop(ref, true);
             stop_forced(ref, *running);

@@ -197,6 +197,7 @@ void Manager::container_ended(const InstanceRef& ref, std::uint64_t generation) 
         api::StringMap changes;
         release_devices(instance, running->idmap, changes);
         steps.done("devices");
+        (void)mounts_.lock()->extract(ref); // unmounts without the lock
         if (!host_shutdown_ && !rebooting) changes["volatile.last_state.power"] = "STOPPED";
         set_config(instance, changes);
         steps.done("record");

@@ -40,7 +40,7 @@ void CustomVolumesImpl::update(const VolumeRef& ref, const api::StorageVolumePut
     const auto guards = lock({&row});
     row = need_row(ref);
     api::check_etag(etag(api_volume(row)), if_match);
-    if (change.config) check_volume_config(row, *change.config);
+    if (change.config) check_config(row, *change.config);
     if (!change.restore.empty()) {
         if (row.kind != db::VolumeKind::Custom)
             throw Error{ErrorCode::InvalidArgument,
@@ -63,7 +63,7 @@ void CustomVolumesImpl::patch(const VolumeRef& ref, const api::StorageVolumePut&
 }
 
 void CustomVolumesImpl::store(Row row, api::StringMap config, std::string description) {
-    check_volume_config(row, config);
+    check_config(row, config);
     std::erase_if(config, [](const auto& item) { return item.second.empty(); });
     const auto before = row;
     if (row.kind == db::VolumeKind::Custom) {

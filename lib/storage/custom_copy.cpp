@@ -52,8 +52,8 @@ Staged CustomVolumesImpl::stage_from(StorageDriver& driver, const std::string& p
     auto staged = driver.stage(as);
     Rollback undo;
     undo.add([&] { driver.discard(staged); });
-    copy_tree(access_.open_content(source.pool, id).dir, driver.open_staged(staged),
-              {.stop = std::move(stop), .devices = true});
+    const auto content = access_.open_content(source.pool, id);
+    copy_tree(content.dir, driver.open_staged(staged), {.stop = std::move(stop), .devices = true});
     undo.commit();
     return staged;
 }
@@ -93,7 +93,7 @@ void CustomVolumesImpl::copy(Row row, const api::StorageVolumeSource& source, Op
         if (const auto value = entry_of(model.config, key); !value.empty()) row.config[key] = value;
     row.block = from.block;
     fill_defaults(row);
-    check_volume_config(row, row.config);
+    check_config(row, row.config);
     const bool with_snapshots = snapshot.empty() && !source.volume_only;
     publish_new(
         row,

@@ -47,14 +47,15 @@ std::string name_on_disk(const db::StorageVolumeRow& row) {
 
 } // namespace
 
-void check_volume_config(const db::StorageVolumeRow& row, const api::StringMap& config) {
+void check_volume_config(const db::StorageVolumeRow& row, const std::string& driver, const api::StringMap& config) {
     const auto name = text::quote(name_on_disk(row));
     const bool custom = row.kind == db::VolumeKind::Custom;
     for (const auto& [option, value] : config) {
         if (option.starts_with("user.")) names::check_config_key(option);
-        const auto* key = config::find(config::volume_keys(), option);
+        const auto* key = config::find_volume_key(driver, option);
+        const bool of_driver = config::find(config::volume_keys(), option) == nullptr;
         const bool known = key != nullptr && !(row.block && only_filesystems(option)) &&
-                           (custom || option == "size" || option.starts_with("user."));
+                           (custom || of_driver || option == "size" || option.starts_with("user."));
         if (!known)
             throw Error{ErrorCode::Internal,
                         fmt::format("Invalid option for volume {} option {}", name, text::quote(option))};
@@ -106,8 +107,14 @@ CustomVolumesImpl::Guards CustomVolumesImpl::lock(std::initializer_list<const Ro
 }
 
 void CustomVolumesImpl::fill_defaults(Row& row) const {
-    for (const auto& [key, value] : volume_defaults(pools_.get(row.pool).config, row.kind, row.block))
-        if (!value.empty() && config::find(config::volume_keys(), key) != nullptr) row.config.emplace(key, value);
+    const auto pool = pools_.get(row.pool);
+    for (const auto& [key, value] : volume_defaults(pool.config, row.kind, row.block))
+        if (!value.empty() && config::find_volume_key(pool.driver, key) != nullptr) row.config.emplace(key, value);
+    access_.driver(row.pool)->complete_volume(row.config, row.block);
+}
+
+void CustomVolumesImpl::check_config(const Row& row, const api::StringMap& config) const {
+    check_volume_config(row, pools_.get(row.pool).driver, config);
 }
 
 void CustomVolumesImpl::require_free(const Row& row) const {
@@ -151,7 +158,7 @@ void CustomVolumesImpl::create_empty(Row row) {
     const auto guards = lock({&row});
     require_free(row);
     fill_defaults(row);
-    check_volume_config(row, row.config);
+    check_config(row, row.config);
     publish_new(row, [&](StorageDriver& driver, const VolumeId& as) {
         auto staged = driver.stage(as);
         Rollback undo;
@@ -220,7 +227,7 @@ void CustomVolumesImpl::create_filled(const NewVolume& volume, const VolumeFille
             .config = volume.config};
     const auto guards = lock({&row});
     require_free(row);
-    check_volume_config(row, row.config);
+    check_config(row, row.config);
     publish_new(row, [&](StorageDriver& driver, const VolumeId& as) { return stage_filled(driver, as, fill, op); });
     event(row, "storage-volume-created", "type", "custom");
 }

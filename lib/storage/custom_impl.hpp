@@ -73,7 +73,8 @@ private:
     /// The volume as the source of a copy. @p name may be that of a snapshot. @throws as LXD puts it
     std::pair<Row, std::string> need_source(const std::string& pool, const std::string& project,
                                             const std::string& name) const;
-    void fill_defaults(Row& row) const; ///< from volume.* of its pool
+    void fill_defaults(Row& row) const;                                    ///< from volume.* of its pool
+    void check_config(const Row& row, const api::StringMap& config) const; ///< see check_volume_config()
     void require_free(const Row& row) const;
     Guards lock(std::initializer_list<const Row*> rows) const;
     std::vector<std::string> running_users(const Row& row) const;
@@ -173,7 +174,7 @@ VolumeId custom_volume(const db::StorageVolumeRow& row);
 VolumeId custom_snapshot(const db::StorageVolumeRow& row, const std::string& snapshot);
 
 /// Options of a volume. @throws Error Internal with LXD's text
-void check_volume_config(const db::StorageVolumeRow& row, const api::StringMap& config);
+void check_volume_config(const db::StorageVolumeRow& row, const std::string& driver, const api::StringMap& config);
 /// A name that a snapshot may have. @throws Error InvalidArgument
 void check_snapshot_name(const std::string& name);
 

@@ -78,7 +78,7 @@ void CustomVolumesImpl::move_to(Row row, Row target, OperationContext& op) {
     if (target.project != row.project) names::check_project(target.project);
     const auto driver = access_.driver(target.pool);
     fill_defaults(target);
-    check_volume_config(target, target.config);
+    check_config(target, target.config);
     const auto snapshots = snapshot_rows(row);
     const nlohmann::json data{{"id", row.id},
                               {"from", {{"pool", row.pool}, {"name", custom_name(row.project, row.name)}}},

@@ -41,11 +41,15 @@ db::VolumeKind volume_kind(const std::string& type) {
 }
 
 VolumeId custom_volume(const db::StorageVolumeRow& row) {
-    return {.place = VolumePlace::Custom, .name = custom_name(row.project, row.name), .row = row.id};
+    return {
+        .place = VolumePlace::Custom, .name = custom_name(row.project, row.name), .row = row.id, .config = row.config};
 }
 
 VolumeId custom_snapshot(const db::StorageVolumeRow& row, const std::string& snapshot) {
-    return {.place = VolumePlace::Custom, .name = custom_name(row.project, row.name), .snapshot = snapshot};
+    return {.place = VolumePlace::Custom,
+            .name = custom_name(row.project, row.name),
+            .snapshot = snapshot,
+            .config = row.config};
 }
 
 namespace {

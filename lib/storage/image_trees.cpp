@@ -103,7 +103,8 @@ void StorageManagerImpl::record_image(const std::string& pool, const StorageDriv
                                       const std::string& fingerprint) const {
     if (!driver.images_are_volumes()) return;
     global_.write([&](db::Transaction& tx) {
-        const auto config = volume_defaults(need_row(tx, pool).config, db::VolumeKind::Image, false);
+        auto config = volume_defaults(need_row(tx, pool).config, db::VolumeKind::Image, false);
+        driver.complete_volume(config, false);
         const db::StorageVolumeRow row{
             .pool = pool, .project = "default", .name = fingerprint, .kind = db::VolumeKind::Image, .config = config};
         if (!volumes_repository_.find(tx, {.pool = pool, .name = fingerprint, .kind = row.kind}))

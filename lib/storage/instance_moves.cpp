@@ -23,10 +23,9 @@ void StorageManagerImpl::refresh_instance(const std::string& project, const std:
     const auto volume = need_volume(project, instance);
     const auto pool = need_pool(volume.pool);
     auto& driver = *pool->driver;
-    const auto id = instance_volume(volume_name(project, instance));
+    const auto id = instance_volume(volume);
     const auto from = need_volume(source.project, source.instance);
-    auto source_id = instance_volume(volume_name(source.project, source.instance));
-    source_id.snapshot = source.snapshot;
+    const auto source_id = instance_volume(from, source.snapshot);
     // A backend that clones shares all that is the same anyway.
     if (driver.send_receive() != nullptr && from.pool == volume.pool) {
         exchange_volume(pool, clone_content(driver, id, source_id, op.stop_token()), op);
@@ -36,8 +35,9 @@ void StorageManagerImpl::refresh_instance(const std::string& project, const std:
     Rollback undo;
     undo.add([&] { driver.discard(staged); });
     {
-        const auto content = need_pool(from.pool)->driver->open(source_id);
-        const auto old = driver.open(id);
+        const auto mounted_source = open_volume(need_pool(from.pool), source_id);
+        const auto mounted_old = open_volume(pool, id);
+        const auto &content = mounted_source.dir, &old = mounted_old.dir;
         const auto target = driver.open_staged(staged);
         for (const auto& name : kInstanceContent) {
             if (!content.exists(name)) continue;
@@ -71,9 +71,11 @@ void StorageManagerImpl::move_instance(const std::string& project, const std::st
         op.throw_if_cancelled();
         driver.publish(stage_of(driver, to, as, {project, instance, snapshot}, op.stop_token()));
     };
-    copy(instance_volume(name, row.id), "");
+    auto whole = instance_volume(row);
+    whole.row = row.id;
+    copy(whole, "");
     for (const auto& snapshot : instance_snapshots(project, instance))
-        copy({.place = VolumePlace::Instance, .name = name, .snapshot = snapshot}, snapshot);
+        copy(instance_volume(row, snapshot), snapshot);
     op.throw_if_cancelled();
     fault_point("instance-volume-move:copied");
     global_.write([&](db::Transaction& tx) { volumes_repository_.move(tx, row.id, to); });

@@ -32,10 +32,10 @@ Staged stage_filled(StorageDriver& driver, const VolumeId& as, const VolumeFille
 Staged StorageManagerImpl::stage_of(StorageDriver& driver, const std::string& pool, const VolumeId& as,
                                     const InstanceVolume& source, std::stop_token stop) {
     const auto from = need_volume(source.project, source.instance);
-    auto id = instance_volume(volume_name(source.project, source.instance));
-    id.snapshot = source.snapshot;
+    const auto id = instance_volume(from, source.snapshot);
     if (from.pool == pool) return clone_content(driver, as, id, std::move(stop));
-    return driver.stage_copy(as, open_volume(need_pool(from.pool), id).dir, kInstanceContent, std::move(stop));
+    const auto content = open_volume(need_pool(from.pool), id);
+    return driver.stage_copy(as, content.dir, kInstanceContent, std::move(stop));
 }
 
 /// As with volumes the row comes first, and start() removes one whose snapshot never came to be.
@@ -44,7 +44,7 @@ void StorageManagerImpl::create_snapshot(const std::string& project, const std::
     const auto volume = need_volume(project, instance);
     const auto pool = need_pool(volume.pool);
     auto& driver = *pool->driver;
-    const auto id = snapshot_volume(volume_name(project, instance), snapshot);
+    const auto id = instance_volume(volume, snapshot);
     const auto left =
         global_.read_value([&](db::Transaction& tx) { return snapshots_repository_.find(tx, volume.id, snapshot); });
     if (left && driver.exists(id))
@@ -125,8 +125,7 @@ void StorageManagerImpl::replace_instance(const std::string& project, const std:
     const auto volume = need_volume(project, instance);
     const auto pool = need_pool(volume.pool);
     // Staged without the row: the limit of the volume stays, and what takes its place is counted as it was.
-    const auto id = instance_volume(volume_name(project, instance));
-    const auto staged = stage_of(*pool->driver, volume.pool, id, source, op.stop_token());
+    const auto staged = stage_of(*pool->driver, volume.pool, instance_volume(volume), source, op.stop_token());
     exchange_volume(pool, staged, op);
 }
 
@@ -139,10 +138,10 @@ std::vector<std::string> StorageManagerImpl::instance_snapshots(const std::strin
     return names;
 }
 
-Dir StorageManagerImpl::open_instance_snapshot(const std::string& project, const std::string& instance,
-                                               const std::string& snapshot) {
-    const auto pool = need_pool(pool_of(project, instance));
-    return pool->driver->open(snapshot_volume(volume_name(project, instance), snapshot));
+MountedDir StorageManagerImpl::open_instance_snapshot(const std::string& project, const std::string& instance,
+                                                      const std::string& snapshot) {
+    const auto row = need_volume(project, instance);
+    return open_volume(need_pool(row.pool), instance_volume(row, snapshot));
 }
 
 /// Rows and snapshots that an interruption left without each other.

@@ -79,14 +79,16 @@ public:
     void move_instance(const std::string& project, const std::string& instance, const std::string& pool,
                        OperationContext& op) override;
     std::vector<std::string> instance_snapshots(const std::string& project, const std::string& instance) const override;
-    Dir open_instance_snapshot(const std::string& project, const std::string& instance,
-                               const std::string& snapshot) override;
+    MountedDir open_instance_snapshot(const std::string& project, const std::string& instance,
+                                      const std::string& snapshot) override;
     void lost_volumes(const api::StoragePoolsPost& pool, const VisitLost& visit) override;
     void adopt_pool(const api::StoragePoolsPost& pool) override;
     void adopt_volume(const std::string& pool, const LostVolume& volume,
                       const std::function<void(db::Transaction&)>& also) override;
     std::string pool_of(const std::string& project, const std::string& instance) const override;
-    Dir open_instance(const std::string& project, const std::string& instance) override;
+    MountedDir open_instance(const std::string& project, const std::string& instance) override;
+    bool mounts_volumes(const std::string& pool) const override;
+    void unmount_unused() override;
     std::string instance_path(const std::string& project, const std::string& instance) const override;
     bool idmapped_mounts(const std::string& pool) const override;
     std::int64_t instance_usage(const std::string& project, const std::string& instance) const override;
@@ -193,6 +195,7 @@ extern const std::vector<std::string> kInstanceContent;
 /// Directory name of an instance outside its pool and inside.
 std::string volume_name(const std::string& project, const std::string& instance);
 VolumeId instance_volume(const std::string& name, std::int64_t row = 0);
+VolumeId instance_volume(const db::StorageVolumeRow& row, const std::string& snapshot = {}); ///< not to be counted
 /// A clone without what a pool keeps for itself beside the content.
 Staged clone_content(StorageDriver& driver, const VolumeId& as, const VolumeId& source, std::stop_token stop);
 Staged stage_filled(StorageDriver& driver, const VolumeId& as, const VolumeFiller& fill, OperationContext& op);

@@ -31,8 +31,9 @@ enum class VolumePlace { Instance, Image, Custom };
 struct VolumeId {
     VolumePlace place = VolumePlace::Instance;
     std::string name;
-    std::string snapshot = {}; ///< "": the volume itself
-    std::int64_t row = 0;      ///< its number in the database where quotas need it; 0: not known, or not to be counted
+    std::string snapshot = {};  ///< "": the volume itself
+    std::int64_t row = 0;       ///< its number in the database where quotas need it; 0: not known, or not to be counted
+    api::StringMap config = {}; ///< its own keys where it is made or mounted; others are those of the pool ("volume.*")
 };
 
 /// A volume under a name of its own, out of sight beside the one it is to become (or, set aside, that it was).
@@ -134,6 +135,9 @@ public:
     virtual bool mounts_volumes() const noexcept { return false; }
     virtual void mount_volume(const VolumeId&) {} ///< idempotent
     virtual void unmount_volume(const VolumeId&) {}
+    virtual std::vector<VolumeId> mounted_volumes() const { return {}; } ///< also by an earlier process
+    /// Keys that every volume of this backend has.
+    virtual void complete_volume(api::StringMap&, bool /*block*/) const {}
 
     virtual QuotaOps* quotas() noexcept { return nullptr; }             ///< nullptr: none
     virtual SendReceiveOps* send_receive() noexcept { return nullptr; } ///< nullptr: files are copied

@@ -14,6 +14,7 @@
 #include <lxdcore/service/storage_service.hpp>
 
 #include "db/database.hpp"
+#include "storage/volume_mounts.hpp"
 #include "util/dir.hpp"
 
 namespace lxdcore::storage {
@@ -92,8 +93,8 @@ public:
     virtual std::vector<std::string> instance_snapshots(const std::string& project,
                                                         const std::string& instance) const = 0; ///< in order of making
     /// @throws Error NotFound
-    virtual Dir open_instance_snapshot(const std::string& project, const std::string& instance,
-                                       const std::string& snapshot) = 0;
+    virtual MountedDir open_instance_snapshot(const std::string& project, const std::string& instance,
+                                              const std::string& snapshot) = 0;
 
     // What a lost database knew (R45).
     using VisitLost = std::function<void(const LostVolume& volume, const Dir& content)>;
@@ -108,8 +109,13 @@ public:
 
     /// The pool that holds the instance. @throws Error NotFound
     virtual std::string pool_of(const std::string& project, const std::string& instance) const = 0;
-    /// The volume directory ($pool/containers/<name>), mounted as long as the guard lives.
-    virtual Dir open_instance(const std::string& project, const std::string& instance) = 0;
+    /// The volume directory ($pool/containers/<name>), mounted as long as the result lives. Who reaches it by its path,
+    /// as a running container does, keeps the mount.
+    virtual MountedDir open_instance(const std::string& project, const std::string& instance) = 0;
+    /// Whether volumes of the pool have to be mounted at all. @throws as require_pool()
+    virtual bool mounts_volumes(const std::string& pool) const = 0;
+    /// Unmounts volumes that nobody has open, once those of running instances are.
+    virtual void unmount_unused() = 0;
     /// Absolute path of the volume directory, and of rootfs in it.
     virtual std::string instance_path(const std::string& project, const std::string& instance) const = 0;
     /// Whether rootfs can be mounted with an id map (then ids on disk stay unshifted).

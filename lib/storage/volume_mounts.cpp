@@ -37,6 +37,17 @@ std::shared_ptr<const void> VolumeMounts::hold(const std::shared_ptr<StorageDriv
             }};
 }
 
+void VolumeMounts::unmount_others(StorageDriver& driver) {
+    const auto counts = counts_->lock();
+    for (const auto& volume : driver.mounted_volumes()) {
+        if (counts->contains(key(volume))) continue;
+        try {
+            driver.unmount_volume(volume);
+        } catch (const std::exception&) { // the next user finds it mounted
+        }
+    }
+}
+
 bool VolumeMounts::in_use(const VolumeId& volume) const { return counts_->lock()->contains(key(volume)); }
 
 } // namespace lxdcore::storage

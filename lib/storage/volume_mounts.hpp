@@ -25,6 +25,8 @@ public:
     /// The mount alone, for what reaches the volume by its path: a running instance. Null where nothing is to mount.
     std::shared_ptr<const void> hold(const std::shared_ptr<StorageDriver>& driver, const VolumeId& volume);
     bool in_use(const VolumeId& volume) const;
+    /// Unmounts what nobody here uses: an earlier process did. What is still busy stays.
+    void unmount_others(StorageDriver& driver);
 
 private:
     using Counts = Locked<std::map<std::string, unsigned>>;

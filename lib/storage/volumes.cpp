@@ -51,6 +51,13 @@ VolumeId instance_volume(const std::string& name, std::int64_t row) {
     return {.place = VolumePlace::Instance, .name = name, .row = row};
 }
 
+VolumeId instance_volume(const db::StorageVolumeRow& row, const std::string& snapshot) {
+    return {.place = VolumePlace::Instance,
+            .name = volume_name(row.project, row.name),
+            .snapshot = snapshot,
+            .config = row.config};
+}
+
 Staged clone_content(StorageDriver& driver, const VolumeId& as, const VolumeId& source, std::stop_token stop) {
     auto staged = driver.stage_clone(as, source, stop);
     Rollback undo;
@@ -155,11 +162,12 @@ void StorageManagerImpl::create_volume(const std::string& pool_name, const std::
     Rollback undo;
     if (!in_place)
         global_.write([&](db::Transaction& tx) {
-            const auto defaults = volume_defaults(need_row(tx, pool_name).config, db::VolumeKind::Container, false);
+            auto defaults = volume_defaults(need_row(tx, pool_name).config, db::VolumeKind::Container, false);
+            pool->driver->complete_volume(defaults, false);
             volumes_repository_.insert(tx,
                                        {.pool = pool_name, .project = project, .name = instance, .config = defaults});
         });
-    const auto row = need_volume(project, instance).id;
+    const auto row = need_volume(project, instance);
     undo.add([&] {
         global_.write([&](db::Transaction& tx) {
             const auto row =
@@ -167,7 +175,9 @@ void StorageManagerImpl::create_volume(const std::string& pool_name, const std::
             if (row) volumes_repository_.remove(tx, row->id);
         });
     });
-    const auto staged = make(*pool->driver, instance_volume(name, row));
+    auto id = instance_volume(row);
+    id.row = row.id;
+    const auto staged = make(*pool->driver, id);
     undo.add([&] { pool->driver->discard(staged); });
     pool->driver->publish(staged);
     undo.add([&] { pool->driver->remove(staged.as); });
@@ -253,9 +263,19 @@ std::string StorageManagerImpl::pool_of(const std::string& project, const std::s
     return need_volume(project, instance).pool;
 }
 
-Dir StorageManagerImpl::open_instance(const std::string& project, const std::string& instance) {
-    const auto pool = need_pool(pool_of(project, instance));
-    return pool->driver->open(instance_volume(volume_name(project, instance)));
+MountedDir StorageManagerImpl::open_instance(const std::string& project, const std::string& instance) {
+    const auto row = need_volume(project, instance);
+    return open_volume(need_pool(row.pool), instance_volume(row));
+}
+
+bool StorageManagerImpl::mounts_volumes(const std::string& pool) const {
+    return need_pool(pool)->driver->mounts_volumes();
+}
+
+void StorageManagerImpl::unmount_unused() {
+    const auto pools = *pools_.lock();
+    for (const auto& [name, pool] : pools)
+        if (pool->available && pool->driver->mounts_volumes()) pool->mounts.unmount_others(*pool->driver);
 }
 
 std::string StorageManagerImpl::instance_path(const std::string& project, const std::string& instance) const {

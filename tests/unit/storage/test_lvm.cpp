@@ -131,6 +131,54 @@ TEST_CASE_FIXTURE(Fixture, "lvm: a group that cannot be made leaves no device an
     CHECK_FALSE(std::filesystem::exists(temp / "disks/p.img"));
 }
 
+TEST_CASE_FIXTURE(Fixture, "lvm: keys of a volume go before those of its pool") {
+    thin({{"volume.size", "1GiB"}, {"volume.block.filesystem", "btrfs"}, {"volume.block.mount_options", "noatime"}});
+    const VolumeId own{.place = VolumePlace::Custom,
+                       .name = "default_v",
+                       .config = {{"size", "64MiB"}, {"block.filesystem", "xfs"}, {"block.mount_options", "discard"}}};
+    host->filesystem = "xfs";
+    driver->stage(own);
+    CHECK(calls() == Calls{"vgs --noheadings --units b --nosuffix -o vg_extent_size vg",
+                           "lvcreate --name lxdcore-new-#1 --yes --wipesignatures y --thin --virtualsize 67108864b "
+                           "vg/LXDThinPool",
+                           "mkfs.xfs /dev/vg/lxdcore-new-#1",
+                           "lvchange --activate y --ignoreactivationskip vg/lxdcore-new-#1",
+                           "mount -t xfs -o discard /dev/vg/lxdcore-new-#1 aside"});
+    host->filesystem = "btrfs";
+    driver->stage({VolumePlace::Custom, "default_w"});
+    CHECK(calls() == Calls{"vgs --noheadings --units b --nosuffix -o vg_extent_size vg",
+                           "lvcreate --name lxdcore-new-#1 --yes --wipesignatures y --thin --virtualsize 1073741824b "
+                           "vg/LXDThinPool",
+                           "mkfs.btrfs /dev/vg/lxdcore-new-#1",
+                           "lvchange --activate y --ignoreactivationskip vg/lxdcore-new-#1",
+                           "mount -t btrfs -o noatime /dev/vg/lxdcore-new-#1 aside"});
+    make({{"source", "vg"}, {"lvm.vg_name", "vg"}, {"lvm.use_thinpool", "false"}, {"volume.lvm.stripes", "4"}});
+    auto striped = own;
+    striped.config["lvm.stripes"] = "2";
+    driver->stage(striped);
+    CHECK(calls()[1] == "lvcreate --name lxdcore-new-#1 --yes --wipesignatures y --size 67108864b --stripes 2 vg");
+}
+
+TEST_CASE_FIXTURE(Fixture, "lvm: volumes that are mounted are found again by another process") {
+    thin();
+    there("containers_c--1");
+    there("containers_c--1-s--0");
+    driver->mount_volume(kC1);
+    driver->mount_volume(kSnap);
+    const auto found = driver->mounted_volumes();
+    REQUIRE(found.size() == 2);
+    CHECK(found[0].name == "c-1");
+    CHECK(found[1].snapshot == "s-0");
+    driver->unmount_volume(kC1);
+    CHECK(driver->mounted_volumes().size() == 1);
+    api::StringMap config{{"block.filesystem", "xfs"}};
+    driver->complete_volume(config, false);
+    CHECK(config == api::StringMap{{"block.filesystem", "xfs"}, {"block.mount_options", "discard"}});
+    api::StringMap block;
+    driver->complete_volume(block, true);
+    CHECK(block.empty());
+}
+
 TEST_CASE_FIXTURE(Fixture, "lvm: a group that is not ours alone survives its pool") {
     make({{"source", "vg"}, {"lvm.vg_name", "vg"}, {"lvm.use_thinpool", "false"}});
     listed("data;5;;;\ncontainers_c;5;;;\nlxdcore-new-1;5;containers_c;;\n");

@@ -22,7 +22,12 @@ public:
         top_.make_dir(volume.name).make_dir("content");
         ++mounts;
     }
-    void unmount_volume(const VolumeId&) override { ++unmounts; }
+    void unmount_volume(const VolumeId& volume) override {
+        if (volume.name == "busy") throw Error{ErrorCode::Internal, "busy"};
+        ++unmounts;
+        std::erase_if(left, [&](const VolumeId& one) { return one.name == volume.name; });
+    }
+    std::vector<VolumeId> mounted_volumes() const override { return left; }
     Dir open(const VolumeId& volume) const override { return top_.dir(volume.name); }
 
     void prepare_config(api::StringMap&) const override {}
@@ -48,6 +53,7 @@ public:
     void sweep() override {}
 
     int mounts = 0, unmounts = 0;
+    std::vector<VolumeId> left; ///< mounted by nobody here
     bool fail = false;
 
 private:
@@ -86,4 +92,14 @@ TEST_CASE_FIXTURE(Fixture, "a volume that cannot be mounted is not counted as us
     mounts.open(driver, volume);
     CHECK(driver->mounts == 1);
     CHECK(driver->unmounts == 1);
+}
+
+TEST_CASE_FIXTURE(Fixture, "what an earlier process left mounted goes, but not what is used or busy") {
+    driver->left = {volume, {VolumePlace::Custom, "other"}, {VolumePlace::Custom, "busy"}};
+    const auto used = mounts.hold(driver, volume);
+    mounts.unmount_others(*driver);
+    CHECK(driver->unmounts == 1);
+    REQUIRE(driver->left.size() == 2);
+    CHECK(driver->left[0].name == "v");
+    CHECK(driver->left[1].name == "busy");
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "storage/drivers/mounted/filesystem.hpp"
 #include "storage/drivers/mounted/mounted_driver.hpp"
 
 namespace lxdcore::storage {
@@ -30,6 +31,7 @@ public:
     void rename(const VolumeId& volume, const std::string& to) override;
     std::optional<Staged> set_aside(const VolumeId& volume) override;
     void sweep() override;
+    void complete_volume(api::StringMap& config, bool block) const override { filesystem::complete(config, block); }
     bool images_are_volumes() const noexcept override { return true; }
     QuotaOps* quotas() noexcept override { return this; }
 
@@ -39,7 +41,7 @@ public:
 protected:
     std::string object_of(const VolumeId& volume) const override;
     bool has_object(const std::string& object) const override;
-    Mountable prepare_mount(const std::string& object, bool read_only) const override;
+    Mountable prepare_mount(const std::string& object, const VolumeId& volume) const override;
     void release_object(const std::string& object) const noexcept override;
     void remove_object(const std::string& object) override;
 

@@ -109,12 +109,12 @@ void CephDriver::release_object(const std::string& object) const noexcept {
     }
 }
 
-MountedDriver::Mountable CephDriver::prepare_mount(const std::string& object, bool read_only) const {
+MountedDriver::Mountable CephDriver::prepare_mount(const std::string& object, const VolumeId& volume) const {
     const auto device = map(object);
     const auto type = host().filesystem_of(device);
     if (type.empty()) throw Error{ErrorCode::Internal, fmt::format("No known filesystem on {}", text::quote(device))};
-    const auto wanted = value("volume.block.mount_options", filesystem::kDefaultOptions);
-    return {device, type, filesystem::mount_options(wanted, type, read_only)};
+    const auto wanted = value_of(volume, "block.mount_options", filesystem::kDefaultOptions);
+    return {device, type, filesystem::mount_options(wanted, type, !volume.snapshot.empty())};
 }
 
 void CephDriver::make_image(const std::string& image, std::int64_t bytes) {
@@ -138,11 +138,13 @@ void CephDriver::protect(const std::string& snapshot) {
 Staged CephDriver::stage(const VolumeId& as) {
     object_of(as); // a bad name is refused before anything is made
     Staged staged{as, std::string{kNew} + text::random_hex(12)};
-    const auto wanted = text::parse_bytes(value("volume.size", "0"));
+    const auto wanted = text::parse_bytes(value_of(as, "size", "0"));
     make_image(staged.name, wanted > 0 ? wanted : filesystem::kDefaultSize);
     Rollback undo;
     undo.add([&] { discard(staged); });
-    filesystem::make(tools(), map(staged.name), filesystem_type());
+    filesystem::make(tools(), map(staged.name),
+                     as.place == VolumePlace::Image ? filesystem_type()
+                                                    : value_of(as, "block.filesystem", filesystem::kDefault));
     {
         const auto content = open_staged(staged);
         if (::fchmod(content.fd(), as.place == VolumePlace::Custom ? 0711 : 0100) != 0) throw_errno(content.path());

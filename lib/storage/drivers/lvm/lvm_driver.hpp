@@ -3,6 +3,7 @@
 
 #include <map>
 
+#include "storage/drivers/mounted/filesystem.hpp"
 #include "storage/drivers/mounted/mounted_driver.hpp"
 
 namespace lxdcore::storage {
@@ -32,6 +33,7 @@ public:
     void rename(const VolumeId& volume, const std::string& to) override;
     std::optional<Staged> set_aside(const VolumeId& volume) override;
     void sweep() override;
+    void complete_volume(api::StringMap& config, bool block) const override { filesystem::complete(config, block); }
     bool images_are_volumes() const noexcept override { return true; }
     QuotaOps* quotas() noexcept override { return this; }
 
@@ -41,7 +43,7 @@ public:
 protected:
     std::string object_of(const VolumeId& volume) const override;
     bool has_object(const std::string& object) const override;
-    Mountable prepare_mount(const std::string& object, bool read_only) const override;
+    Mountable prepare_mount(const std::string& object, const VolumeId& volume) const override;
     void release_object(const std::string& object) const noexcept override;
     void remove_object(const std::string& object) override;
 
@@ -63,7 +65,7 @@ private:
     bool has_loop_file(const api::StringMap& config) const;
     std::string loop_file() const;
 
-    void make_volume(const std::string& object, std::int64_t bytes);
+    void make_volume(const std::string& object, const VolumeId& volume, std::int64_t bytes);
     void make_snapshot(const std::string& object, const Volume& source);
     void make_group(const std::string& device);
     void make_thin_pool();

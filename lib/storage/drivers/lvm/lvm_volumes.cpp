@@ -90,13 +90,13 @@ void LvmDriver::activate(const std::string& object) const {
     tools().run({"lvchange", "--activate", "y", "--ignoreactivationskip", in_group(object)});
 }
 
-MountedDriver::Mountable LvmDriver::prepare_mount(const std::string& object, bool read_only) const {
+MountedDriver::Mountable LvmDriver::prepare_mount(const std::string& object, const VolumeId& volume) const {
     activate(object);
     const auto type = host().filesystem_of(device(object));
     if (type.empty())
         throw Error{ErrorCode::Internal, fmt::format("No known filesystem on {}", text::quote(device(object)))};
-    const auto wanted = value("volume.block.mount_options", filesystem::kDefaultOptions);
-    return {device(object), type, filesystem::mount_options(wanted, type, read_only)};
+    const auto wanted = value_of(volume, "block.mount_options", filesystem::kDefaultOptions);
+    return {device(object), type, filesystem::mount_options(wanted, type, !volume.snapshot.empty())};
 }
 
 void LvmDriver::release_object(const std::string& object) const noexcept {
@@ -107,15 +107,15 @@ void LvmDriver::release_object(const std::string& object) const noexcept {
     }
 }
 
-void LvmDriver::make_volume(const std::string& object, std::int64_t bytes) {
+void LvmDriver::make_volume(const std::string& object, const VolumeId& volume, std::int64_t bytes) {
     std::vector<std::string> argv{"lvcreate", "--name", object, "--yes", "--wipesignatures", "y"};
     if (thin()) {
         argv.insert(argv.end(), {"--thin", "--virtualsize", fmt::format("{}b", bytes), in_group(thin_pool())});
     } else {
         argv.insert(argv.end(), {"--size", fmt::format("{}b", bytes)});
-        if (const auto stripes = value("volume.lvm.stripes"); !stripes.empty())
+        if (const auto stripes = value_of(volume, "lvm.stripes"); !stripes.empty())
             argv.insert(argv.end(), {"--stripes", operand(stripes)});
-        if (const auto size = value("volume.lvm.stripes.size"); !size.empty())
+        if (const auto size = value_of(volume, "lvm.stripes.size"); !size.empty())
             argv.insert(argv.end(), {"--stripesize", fmt::format("{}b", text::parse_bytes(size))});
         argv.push_back(group());
     }
@@ -135,11 +135,11 @@ void LvmDriver::make_snapshot(const std::string& object, const Volume& source) {
 Staged LvmDriver::stage(const VolumeId& as) {
     lvm_name(as); // a bad name is refused before anything is made
     Staged staged{as, std::string{kNew} + text::random_hex(12)};
-    const auto wanted = text::parse_bytes(value("volume.size", "0"));
-    make_volume(staged.name, rounded(wanted > 0 ? wanted : filesystem::kDefaultSize));
+    const auto wanted = text::parse_bytes(value_of(as, "size", "0"));
+    make_volume(staged.name, as, rounded(wanted > 0 ? wanted : filesystem::kDefaultSize));
     Rollback undo;
     undo.add([&] { discard(staged); });
-    filesystem::make(tools(), device(staged.name), value("volume.block.filesystem", filesystem::kDefault));
+    filesystem::make(tools(), device(staged.name), value_of(as, "block.filesystem", filesystem::kDefault));
     {
         const auto top = open_staged(staged);
         if (::fchmod(top.fd(), as.place == VolumePlace::Custom ? 0711 : 0100) != 0) throw_errno(top.path());
@@ -160,7 +160,7 @@ Staged LvmDriver::stage_clone(const VolumeId& as, const VolumeId& source, std::s
         make_snapshot(staged.name, *from);
         undo.add([&] { discard(staged); });
     } else {
-        make_volume(staged.name, from->size);
+        make_volume(staged.name, as, from->size);
         undo.add([&] { discard(staged); });
         auto still = from->name;
         Rollback frozen;               // in any case

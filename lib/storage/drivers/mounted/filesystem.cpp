@@ -15,6 +15,12 @@ const std::string& checked(const std::string& type) {
     return type;
 }
 
+void complete(std::map<std::string, std::string>& config, bool block) {
+    if (block) return;
+    config.emplace("block.filesystem", kDefault);
+    config.emplace("block.mount_options", kDefaultOptions);
+}
+
 void make(Tools& tools, const std::string& device, const std::string& type) {
     std::vector<std::string> argv{"mkfs." + checked(type)};
     if (type == "ext4") argv.insert(argv.end(), {"-E", "nodiscard,lazy_itable_init=0,lazy_journal_init=0"});

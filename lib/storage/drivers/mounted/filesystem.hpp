@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 
 #include "storage/tools/host.hpp"
@@ -14,6 +15,8 @@ constexpr const char* kDefault = "ext4";
 constexpr std::int64_t kDefaultSize = std::int64_t{10} << 30; ///< of a volume that nobody gave one
 constexpr const char* kDefaultOptions = "discard";
 
+/// What is recorded of a volume that is one ("block.filesystem", "block.mount_options").
+void complete(std::map<std::string, std::string>& config, bool block);
 /// @throws InvalidArgument unless it is one of the three
 const std::string& checked(const std::string& type);
 void make(Tools& tools, const std::string& device, const std::string& type);

@@ -74,6 +74,12 @@ std::string MountedDriver::value(const std::string& key, const std::string& othe
     return it == config_.end() || it->second.empty() ? otherwise : it->second;
 }
 
+std::string MountedDriver::value_of(const VolumeId& volume, const std::string& key,
+                                    const std::string& otherwise) const {
+    const auto it = volume.config.find(key);
+    return it == volume.config.end() || it->second.empty() ? value("volume." + key, otherwise) : it->second;
+}
+
 void MountedDriver::mount_pool() {
     const auto top = state_dir_.make_dir("storage-pools", 0711).make_dir(name_, 0711);
     if (::fchmod(top.fd(), 0711) != 0) throw_errno(top.path());
@@ -116,19 +122,38 @@ bool MountedDriver::mounted(const VolumeId& volume) const {
 void MountedDriver::mount_volume(const VolumeId& volume) {
     if (mounted(volume)) return;
     if (!exists(volume)) throw Error{ErrorCode::NotFound, "Storage pool volume not found"};
-    const auto what = prepare_mount(object_of(volume), !volume.snapshot.empty());
+    const auto what = prepare_mount(object_of(volume), volume);
     host().mount(what.source, make_mount_point(volume), what.type, what.options);
 }
 
 void MountedDriver::unmount_volume(const VolumeId& volume) {
     const auto parent = find_parent(volume);
-    if (!parent) return;
+    if (!parent || !host().mounted(*parent, leaf(volume))) return; // it was deleted, or has another name
     host().unmount(*parent, leaf(volume));
     release_object(object_of(volume));
 }
 
-Dir MountedDriver::mount_detached(const std::string& object, bool read_only) const {
-    const auto what = prepare_mount(object, read_only);
+std::vector<VolumeId> MountedDriver::mounted_volumes() const {
+    std::vector<VolumeId> found;
+    const auto top = root();
+    for (const auto place : {VolumePlace::Instance, VolumePlace::Custom, VolumePlace::Image}) {
+        const auto volumes = top.dir(place_name(place));
+        for (const auto& name : volumes.list())
+            if (host().mounted(volumes, name)) found.push_back({.place = place, .name = name});
+        if (place == VolumePlace::Image) continue;
+        const auto snapshots = top.dir(std::string{place_name(place)} + "-snapshots");
+        for (const auto& name : snapshots.list()) {
+            const auto of_one = snapshots.dir(name);
+            for (const auto& snapshot : of_one.list())
+                if (host().mounted(of_one, snapshot))
+                    found.push_back({.place = place, .name = name, .snapshot = snapshot});
+        }
+    }
+    return found;
+}
+
+Dir MountedDriver::mount_detached(const std::string& object, const VolumeId& volume) const {
+    const auto what = prepare_mount(object, volume);
     return host().mount_detached(what.source, root(), what.type, what.options);
 }
 
@@ -143,7 +168,7 @@ void MountedDriver::while_frozen(const VolumeId& volume, const std::function<voi
 
 void MountedDriver::while_mounted(const VolumeId& volume, const std::function<void(const Dir&)>& action) const {
     if (mounted(volume)) return action(find_parent(volume)->dir(leaf(volume)));
-    const auto what = prepare_mount(object_of(volume), false);
+    const auto what = prepare_mount(object_of(volume), volume);
     const auto top = root();
     const auto name = std::string{kScratchMount} + text::random_hex(8);
     const auto point = top.make_dir(name, 0700);
@@ -197,14 +222,19 @@ Staged MountedDriver::stage_copy(const VolumeId& as, const Dir& source, const st
     return staged;
 }
 
-Dir MountedDriver::open_staged(const Staged& staged) const { return mount_detached(staged.name, false); }
+/// Writable, whatever it becomes.
+Dir MountedDriver::open_staged(const Staged& staged) const {
+    auto volume = staged.as;
+    volume.snapshot.clear();
+    return mount_detached(staged.name, volume);
+}
 
 Dir MountedDriver::open(const VolumeId& volume) const {
     if (mounted(volume)) return find_parent(volume)->dir(leaf(volume));
     if (!exists(volume))
         throw Error{ErrorCode::NotFound,
                     volume.snapshot.empty() ? "Storage volume not found" : "Storage volume snapshot not found"};
-    return mount_detached(object_of(volume), !volume.snapshot.empty());
+    return mount_detached(object_of(volume), volume);
 }
 
 bool MountedDriver::exists(const VolumeId& volume) const { return has_object(object_of(volume)); }

@@ -31,6 +31,7 @@ public:
     bool mounts_volumes() const noexcept override { return true; }
     void mount_volume(const VolumeId& volume) override;
     void unmount_volume(const VolumeId& volume) override;
+    std::vector<VolumeId> mounted_volumes() const override;
 
     Staged stage_copy(const VolumeId& as, const Dir& source, const std::vector<std::string>& entries,
                       std::stop_token stop) override;
@@ -49,14 +50,14 @@ protected:
     struct Mountable {
         std::string source, type, options;
     };
-    /// Makes ready what is to be mounted.
-    virtual Mountable prepare_mount(const std::string& object, bool read_only) const = 0;
+    /// Makes ready what is to be mounted; snapshots are read-only.
+    virtual Mountable prepare_mount(const std::string& object, const VolumeId& volume) const = 0;
     /// After an unmount: what was needed to have it mounted (a mapping, an activation). Still used elsewhere is fine.
     virtual void release_object(const std::string& object) const noexcept = 0;
     virtual void remove_object(const std::string& object) = 0; ///< absent is fine
 
     /// Out of sight, until the result and all that is opened from it are closed.
-    Dir mount_detached(const std::string& object, bool read_only) const;
+    Dir mount_detached(const std::string& object, const VolumeId& volume) const;
     /// With nothing being written, if it is mounted here: a snapshot of it is consistent.
     void while_frozen(const VolumeId& volume, const std::function<void()>& action) const;
     /// With the content at a path that programs can use: where the volume is mounted, or for a moment.
@@ -68,6 +69,8 @@ protected:
     void sweep_mounts() const;
     bool mounted(const VolumeId& volume) const;
     std::string value(const std::string& key, const std::string& otherwise = {}) const; ///< of the pool's config
+    /// Of the volume, else what the pool has for its volumes ("volume.<key>").
+    std::string value_of(const VolumeId& volume, const std::string& key, const std::string& otherwise = {}) const;
 
     Tools& tools() const { return *backend_.tools; }
     Host& host() const { return *backend_.host; }

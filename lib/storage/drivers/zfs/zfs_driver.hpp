@@ -42,7 +42,7 @@ public:
 protected:
     std::string object_of(const VolumeId& volume) const override;
     bool has_object(const std::string& object) const override;
-    Mountable prepare_mount(const std::string& object, bool read_only) const override;
+    Mountable prepare_mount(const std::string& object, const VolumeId& volume) const override;
     void release_object(const std::string&) const noexcept override {}
     void remove_object(const std::string& object) override;
 
@@ -62,7 +62,7 @@ private:
     void make_datasets() const;
     std::vector<std::string> layout() const;
 
-    void make_dataset(const std::string& dataset);
+    void make_dataset(const std::string& dataset, const VolumeId& volume);
     void clone(const std::string& snapshot, const std::string& dataset);
     void copy_stream(const std::string& snapshot, const std::string& dataset, std::stop_token stop);
     void empty(const Staged& staged) const;

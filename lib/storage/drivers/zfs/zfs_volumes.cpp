@@ -58,8 +58,8 @@ std::string ZfsDriver::latest_snapshot(const VolumeId& volume) const {
     return latest;
 }
 
-MountedDriver::Mountable ZfsDriver::prepare_mount(const std::string& object, bool read_only) const {
-    std::string options = read_only ? "ro" : "";
+MountedDriver::Mountable ZfsDriver::prepare_mount(const std::string& object, const VolumeId& volume) const {
+    std::string options = !volume.snapshot.empty() ? "ro" : "";
     if (object.find('@') == std::string::npos) { // what a mount by the zfs program would heed
         const auto add = [&](const char* option) { options += options.empty() ? option : std::string{","} + option; };
         const auto values = lines_of(tools().run({"zfs", "get", "-H", "-p", "-o", "value", "atime,relatime", object}));
@@ -71,9 +71,9 @@ MountedDriver::Mountable ZfsDriver::prepare_mount(const std::string& object, boo
     return {object, "zfs", options};
 }
 
-void ZfsDriver::make_dataset(const std::string& dataset) {
+void ZfsDriver::make_dataset(const std::string& dataset, const VolumeId& volume) {
     std::vector<std::string> argv{"zfs", "create", "-o", "mountpoint=legacy", "-o", "canmount=noauto"};
-    if (const auto size = value("volume.zfs.blocksize"); !size.empty())
+    if (const auto size = value_of(volume, "zfs.blocksize"); !size.empty())
         argv.insert(argv.end(), {"-o", fmt::format("recordsize={}", text::parse_bytes(size))});
     argv.push_back(dataset);
     tools().run(std::move(argv));
@@ -97,7 +97,7 @@ Staged ZfsDriver::stage(const VolumeId& as) {
     Rollback undo;
     undo.add([&] { discard(staged); });
     if (latest.empty())
-        make_dataset(staged.name);
+        make_dataset(staged.name, as);
     else
         clone(latest, staged.name);
     if (!latest.empty()) empty(staged);
@@ -109,7 +109,7 @@ Staged ZfsDriver::stage(const VolumeId& as) {
 
 /// LXD's rule: what lies between the snapshot and now goes, if that was allowed.
 void ZfsDriver::check_restorable(const VolumeId& source) const {
-    if (text::is_true(value("volume.zfs.remove_snapshots"))) return;
+    if (text::is_true(value_of(source, "zfs.remove_snapshots"))) return;
     if (latest_snapshot(source) != object_of(source))
         throw Error{
             ErrorCode::Internal,
@@ -192,16 +192,16 @@ std::vector<std::string> ZfsDriver::list_snapshots(const VolumeId& volume) const
 }
 
 void ZfsDriver::set_quota(const VolumeId& volume, std::int64_t bytes) {
-    const bool own = text::is_true(value("volume.zfs.use_refquota"));
+    const bool own = text::is_true(value_of(volume, "zfs.use_refquota"));
     const auto size = bytes > 0 ? std::to_string(bytes) : "none";
     const auto object = object_of(volume);
     tools().run({"zfs", "set", fmt::format("{}={}", own ? "refquota" : "quota", size), object});
-    if (text::is_true(value("volume.zfs.reserve_space")))
+    if (text::is_true(value_of(volume, "zfs.reserve_space")))
         tools().run({"zfs", "set", fmt::format("{}={}", own ? "refreservation" : "reservation", size), object});
 }
 
 std::int64_t ZfsDriver::usage(const VolumeId& volume) const {
-    const bool own = !volume.snapshot.empty() || text::is_true(value("volume.zfs.use_refquota"));
+    const bool own = !volume.snapshot.empty() || text::is_true(value_of(volume, "zfs.use_refquota"));
     return text::parse_int(property(object_of(volume), own ? "referenced" : "used")).value_or(-1);
 }
 
