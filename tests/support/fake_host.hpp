@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <set>
@@ -24,6 +25,9 @@ public:
                const std::string& options) override {
         tools_->record(fmt::format("mount -t {} -o {} {} {}", type, options, source, short_name(target.path())));
         mounted_.insert(target.path());
+        if (short_name(target.path()) != "aside") return;
+        move_all(content(source), target); // there to be filled
+        aside_[target.path()] = source;
     }
     Dir mount_detached(const std::string& source, const Dir&, const std::string& type,
                        const std::string& options) override {
@@ -31,7 +35,12 @@ public:
         return content(source);
     }
     void unmount(const Dir& parent, const std::string& name) override {
-        if (mounted_.erase(parent.path() + "/" + name) > 0) tools_->record("umount " + short_name(name));
+        const auto path = parent.path() + "/" + name;
+        if (mounted_.erase(path) > 0) tools_->record("umount " + short_name(name));
+        if (const auto it = aside_.find(path); it != aside_.end()) {
+            move_all(parent.dir(name), content(it->second));
+            aside_.erase(it);
+        }
     }
     bool mounted(const Dir& parent, const std::string& name) const override {
         return mounted_.contains(parent.path() + "/" + name);
@@ -71,9 +80,14 @@ private:
         const auto name = at == std::string::npos ? path : path.substr(at + 14);
         return name.find(".mount-") == std::string::npos ? name : "aside";
     }
+    static void move_all(const Dir& from, const Dir& to) {
+        for (const auto& name : from.list())
+            std::filesystem::rename(from.path() + "/" + name, to.path() + "/" + name);
+    }
     std::shared_ptr<FakeTools> tools_;
     TempDir temp_;
     std::set<std::string> mounted_;
+    std::map<std::string, std::string> aside_; ///< mount point to source
 };
 
 } // namespace lxdcore::test

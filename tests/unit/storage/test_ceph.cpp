@@ -123,8 +123,8 @@ TEST_CASE_FIXTURE(Fixture, "ceph: a volume is an image with a filesystem that ge
                 mapped("lxdcore-new-#1"),
                 {"mkfs.ext4 -E nodiscard,lazy_itable_init=0,lazy_journal_init=0 /dev/rbd0"},
                 mapped("lxdcore-new-#1"),
-                {"mount -t ext4 -o discard /dev/rbd0 aside", kRbd + "unmap lxdcore-new-#1",
-                 kRbd + "rename lxdcore-new-#1 container_c1"}}));
+                {"mount -t ext4 -o discard /dev/rbd0 aside", "umount aside", kRbd + "unmap lxdcore-new-#1",
+                 kRbd + "unmap lxdcore-new-#1", kRbd + "rename lxdcore-new-#1 container_c1"}}));
     there("container_c1");
     tools->answer(kShown, R"([{"pool": "o", "name": "container_c1", "snap": "-", "device": "/dev/rbd7"}])");
     driver->mount_volume(kC1);

@@ -200,12 +200,14 @@ TEST_CASE_FIXTURE(Fixture, "lvm: a volume is made with the filesystem and the si
     thin({{"volume.block.filesystem", "xfs"}, {"volume.size", "3GB"}});
     const auto staged = driver->stage(kC1);
     driver->publish(staged);
-    CHECK(calls() ==
-          Calls{"vgs --noheadings --units b --nosuffix -o vg_extent_size vg",
-                "lvcreate --name lxdcore-new-#1 --yes --wipesignatures y --thin --virtualsize 3003121664b "
-                "vg/LXDThinPool",
-                "mkfs.xfs /dev/vg/lxdcore-new-#1", "lvchange --activate y --ignoreactivationskip vg/lxdcore-new-#1",
-                "mount -t ext4 -o discard /dev/vg/lxdcore-new-#1 aside", "lvrename vg lxdcore-new-#1 containers_c--1"});
+    CHECK(calls() == Calls{"vgs --noheadings --units b --nosuffix -o vg_extent_size vg",
+                           "lvcreate --name lxdcore-new-#1 --yes --wipesignatures y --thin --virtualsize 3003121664b "
+                           "vg/LXDThinPool",
+                           "mkfs.xfs /dev/vg/lxdcore-new-#1",
+                           "lvchange --activate y --ignoreactivationskip vg/lxdcore-new-#1",
+                           "mount -t ext4 -o discard /dev/vg/lxdcore-new-#1 aside", "umount aside",
+                           "lvchange --activate n --ignoreactivationskip vg/lxdcore-new-#1",
+                           "lvrename vg lxdcore-new-#1 containers_c--1"});
 }
 
 TEST_CASE_FIXTURE(Fixture, "lvm: a volume whose filesystem cannot be made is removed") {

@@ -44,6 +44,7 @@ void CephDriver::rename_object(const std::string& from, const std::string& to) {
 }
 
 void CephDriver::publish(const Staged& staged) {
+    unmount_staged(staged);
     const auto leaf = object_of(staged.as);
     if (staged.name.find('@') != std::string::npos) return rename_object(staged.name, leaf);
     if (!staged.as.snapshot.empty()) {
@@ -89,6 +90,7 @@ void CephDriver::overwrite(const std::string& image, const std::string& with, co
 }
 
 void CephDriver::exchange(const Staged& staged) {
+    unmount_staged(staged);
     const auto leaf = object_of(staged.as);
     remove_mount_point(staged.as);
     if (!snapshots_of(leaf).empty()) return overwrite(leaf, staged.name, "");

@@ -35,11 +35,13 @@ void LvmDriver::rename_object(const std::string& from, const std::string& to) {
 }
 
 void LvmDriver::publish(const Staged& staged) {
+    unmount_staged(staged);
     if (!staged.as.snapshot.empty()) tools().run({"lvchange", "--permission", "r", in_group(staged.name)});
     rename_object(staged.name, object_of(staged.as));
 }
 
 void LvmDriver::exchange(const Staged& staged) {
+    unmount_staged(staged);
     const auto leaf = object_of(staged.as);
     remove_mount_point(staged.as);
     tools().run({"lvchange", "--addtag", std::string{kTakes} + leaf, in_group(staged.name)});

@@ -31,6 +31,10 @@ constexpr std::pair<const char*, mode_t> kLayout[] = {
     {"virtual-machines-snapshots", 0700},
 };
 
+std::string scratch_name(const Staged& staged) {
+    return std::string{kScratchMount} + text::sha256_hex(staged.name).substr(0, 24);
+}
+
 const std::string& leaf(const VolumeId& volume) { return volume.snapshot.empty() ? volume.name : volume.snapshot; }
 
 bool is_name_char(char c) {
@@ -222,11 +226,26 @@ Staged MountedDriver::stage_copy(const VolumeId& as, const Dir& source, const st
     return staged;
 }
 
-/// Writable, whatever it becomes.
+/// Writable, whatever it becomes. Not out of sight: who fills it from another process clones the mount.
 Dir MountedDriver::open_staged(const Staged& staged) const {
-    auto volume = staged.as;
-    volume.snapshot.clear();
-    return mount_detached(staged.name, volume);
+    const auto top = root();
+    const auto name = scratch_name(staged);
+    if (!host().mounted(top, name)) {
+        auto volume = staged.as;
+        volume.snapshot.clear();
+        const auto what = prepare_mount(staged.name, volume);
+        host().mount(what.source, top.make_dir(name, 0700), what.type, what.options);
+    }
+    return top.dir(name);
+}
+
+void MountedDriver::unmount_staged(const Staged& staged) const {
+    const auto top = root();
+    const auto name = scratch_name(staged);
+    if (!top.exists(name)) return;
+    host().unmount(top, name);
+    top.remove(name);
+    release_object(staged.name);
 }
 
 Dir MountedDriver::open(const VolumeId& volume) const {
@@ -241,6 +260,7 @@ bool MountedDriver::exists(const VolumeId& volume) const { return has_object(obj
 
 void MountedDriver::discard(const Staged& staged) noexcept {
     try {
+        unmount_staged(staged);
         remove_object(staged.name);
     } catch (const std::exception& error) { // sweep() comes by at the next start
         log_.warning("Failed to remove a staged volume", {{"pool", name_}, {"err", error.what()}});

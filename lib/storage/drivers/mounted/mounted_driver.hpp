@@ -35,7 +35,7 @@ public:
 
     Staged stage_copy(const VolumeId& as, const Dir& source, const std::vector<std::string>& entries,
                       std::stop_token stop) override;
-    Dir open_staged(const Staged& staged) const override;
+    Dir open_staged(const Staged& staged) const override; ///< mounted until it is published, exchanged or discarded
     /// Where it is mounted, or through a mount of its own that goes with it.
     Dir open(const VolumeId& volume) const override;
     void discard(const Staged& staged) noexcept override;
@@ -58,6 +58,8 @@ protected:
 
     /// Out of sight, until the result and all that is opened from it are closed.
     Dir mount_detached(const std::string& object, const VolumeId& volume) const;
+    /// Before a staged volume gets its name.
+    void unmount_staged(const Staged& staged) const;
     /// With nothing being written, if it is mounted here: a snapshot of it is consistent.
     void while_frozen(const VolumeId& volume, const std::function<void()>& action) const;
     /// With the content at a path that programs can use: where the volume is mounted, or for a moment.

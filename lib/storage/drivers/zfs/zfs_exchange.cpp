@@ -34,6 +34,7 @@ void ZfsDriver::rename_object(const std::string& from, const std::string& to) {
 }
 
 void ZfsDriver::publish(const Staged& staged) {
+    unmount_staged(staged);
     if (staged.name.find('@') != std::string::npos) return rename_object(staged.name, object_of(staged.as));
     if (!staged.as.snapshot.empty()) return graft(staged);
     if (staged.as.place == VolumePlace::Image) tools().run({"zfs", "snapshot", staged.name + kReadOnly});
@@ -52,6 +53,7 @@ void ZfsDriver::take_place(const std::string& taker, const std::string& leaf, co
 }
 
 void ZfsDriver::exchange(const Staged& staged) {
+    unmount_staged(staged);
     const auto leaf = object_of(staged.as);
     if (!latest_snapshot(staged.as).empty() && dataset_of(property(staged.name, "origin")) != leaf)
         throw Error{ErrorCode::Internal, fmt::format("{} has snapshots that would be lost", leaf)};
@@ -82,6 +84,7 @@ void ZfsDriver::graft(const Staged& staged) {
         const auto now = open(volume);
         copy_tree(now, open_staged(above), {.devices = true});
     }
+    unmount_staged(above);
     remove_mount_point(volume);
     const auto taker = hidden(volume.place, fmt::format("{}{}.{}", kTake, text::random_hex(12), volume.name));
     const auto aside = hidden_old(volume.place);
