@@ -7,11 +7,13 @@
 #include "core/state_directory.hpp"
 #include "db/sql_console.hpp"
 #include "device/device.hpp"
+#include "device/extension.hpp"
 #include "event/event_hub.hpp"
 #include "instance/instance_manager.hpp"
 #include "operation/operation_manager.hpp"
 #include "server/server_manager.hpp"
 #include "server/warnings.hpp"
+#include "storage/added_drivers.hpp"
 #include "storage/custom_volumes.hpp"
 
 namespace lxdcore {
@@ -56,7 +58,12 @@ struct Core::Impl {
     explicit Impl(CoreOptions options)
         : state_path{options.state_dir}, log{tee(std::move(options.log), *events)}, state{state_path},
           helper{options.helper.empty() ? std::filesystem::path{LXDCORE_HELPER_PATH} : options.helper},
-          unprivileged_only{options.unprivileged_only} {
+          unprivileged_only{options.unprivileged_only}, storage_drivers{std::move(options.storage_drivers)} {
+        for (const auto& [name, type] : options.device_types) {
+            if (!type) throw Error{ErrorCode::InvalidArgument, "A type of device that is nothing: " + name};
+            device_types.keys[name] = type->keys();
+        }
+        device_types.types = std::move(options.device_types);
         if (!options.allow_empty_database) state.require_database_or_no_instances();
         local = open_database(state.dir(), "database/local.db", db::local_migrations());
         global = open_database(state.dir(), "database/global/db.bin", db::global_migrations());
@@ -69,11 +76,10 @@ struct Core::Impl {
     void build() {
         const Dir& dir = state.dir();
         operations = make_operation_service(*events, pool, reactor, log);
-        profiles = project::make_profile_manager(*global, *events);
-        server =
-            server::make_server_manager(*local, *global, dir, *events, *operations, storage::supported_drivers(), log);
+        profiles = project::make_profile_manager(*global, *events, device_types.keys);
+        server = server::make_server_manager(*local, *global, dir, *events, *operations, supported_drivers(), log);
         warnings = server::make_warning_service(*global, *events);
-        storage = storage::make_storage_manager(*local, *global, dir, *events, log);
+        storage = storage::make_storage_manager(*local, *global, dir, *events, log, std::move(storage_drivers));
         volumes = storage::make_custom_volumes({*local, *global, *storage, *operations, *events, log});
         network = network::make_network_manager(*local, *global, dir, *events, reactor, log);
         images = image::make_image_manager(
@@ -81,7 +87,18 @@ struct Core::Impl {
             [this](const auto& project, const auto& names) { return root_pool(project, names); });
         instances =
             instance::make_instance_manager({*local, *global, dir, *storage, *network, *images, *profiles, *operations,
-                                             *events, helper, reactor, pool, log, unprivileged_only});
+                                             *events, helper, reactor, pool, log, unprivileged_only, &device_types});
+    }
+
+    nlohmann::json supported_drivers() const {
+        auto list = nlohmann::json::array();
+        for (const auto& known : storage::supported_drivers())
+            if (!storage_drivers.contains(known.at("Name").get<std::string>())) list.push_back(known);
+        for (const auto& [name, maker] : storage_drivers) {
+            if (!maker) throw Error{ErrorCode::InvalidArgument, "A storage driver that is nothing: " + name};
+            list.push_back({{"Name", name}, {"Version", ""}, {"Remote", false}});
+        }
+        return list;
     }
 
     /// As an instance with these profiles and nothing of its own would get it.
@@ -137,6 +154,8 @@ struct Core::Impl {
     StateDirectory state;
     HelperProgram helper;
     const bool unprivileged_only;
+    storage::AddedDrivers storage_drivers;
+    device::AddedTypes device_types;
     std::unique_ptr<db::Database> local, global;
     Reactor reactor;
     WorkerPool pool{most_workers};

@@ -24,6 +24,10 @@
 #include "util/reactor.hpp"
 #include "util/worker_pool.hpp"
 
+namespace lxdcore::device {
+struct AddedTypes;
+}
+
 namespace lxdcore::instance {
 
 /// Everything the instance service stands on; references must outlive it.
@@ -42,6 +46,7 @@ struct Services {
     WorkerPool& pool;
     const Logger& log;
     bool unprivileged_only = false;
+    const device::AddedTypes* added_types = nullptr; ///< of devices; null: none
 };
 
 class InstanceManager : public InstanceService,

@@ -251,6 +251,8 @@ private:
     void recover_instance(const Lost& lost);
 
     // --- devices ---
+    std::unique_ptr<device::Device> make_device(const std::string& name, const api::Device& config) const;
+    void validate_devices(const api::Devices& devices) const;
     std::string devices_path(const InstanceRef& ref) const;
     device::Target target(const Loaded& instance, const IdMap& map, const std::string& path) const;
     static device::Volatile added_values(device::Device& device, const device::Target& seen,

@@ -130,7 +130,7 @@ void Manager::apply_change(const Loaded& before, Loaded after, bool user_request
     const auto ref = before.ref();
     if (user_requested) {
         with_context("Invalid config", [&] { check_config(after.row.config); });
-        with_context("Invalid devices", [&] { config::validate_devices(after.row.devices); });
+        with_context("Invalid devices", [&] { validate_devices(after.row.devices); });
         check_volatile(before.row.config, after.row.config);
     }
     with_context("Invalid expanded config", [&] { check_expanded(after); });
@@ -279,8 +279,7 @@ void Manager::run_remove(const InstanceRef& ref) {
     for (const auto& [name, config] : instance.devices) {
         try {
             const IdMap map;
-            device::make_device(name, config)
-                ->removed(target(instance, map, path), device_volatile(instance.row.config, name));
+            make_device(name, config)->removed(target(instance, map, path), device_volatile(instance.row.config, name));
         } catch (const Error& error) {
             s_.log.warning("Failed to remove device",
                            {{"instance", ref.name}, {"device", name}, {"err", error.what()}});

@@ -182,7 +182,7 @@ void Manager::build_row(Creation& creation) {
         throw Error{ErrorCode::InvalidArgument, "Requested architecture isn't supported by this host"};
     row.architecture = architecture_id(architecture);
     check_config(row.config);
-    config::validate_devices(row.devices);
+    validate_devices(row.devices);
     if (std::set<std::string>{row.profiles.begin(), row.profiles.end()}.size() != row.profiles.size())
         throw Error{ErrorCode::InvalidArgument, "Duplicate profile found in request"};
 
@@ -218,7 +218,7 @@ void Manager::build_row(Creation& creation) {
 void Manager::add_devices(Loaded& instance) {
     const IdMap map;
     for (const auto& name : start_order(instance.devices)) {
-        auto device = device::make_device(name, instance.devices.at(name));
+        auto device = make_device(name, instance.devices.at(name));
         const auto seen = target(instance, map, devices_path(instance.ref()));
         try {
             device->validate(seen, false);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include "config/config_keys.hpp"
+#include "device/extension.hpp"
 #include "instance/manager.hpp"
 #include "storage/custom_volumes.hpp"
 #include "storage/pool_access.hpp"
@@ -11,6 +13,18 @@ namespace lxdcore::instance {
 
 std::string Manager::devices_path(const InstanceRef& ref) const {
     return s_.state_dir.make_dir("devices", 0711).make_dir(dir_name(ref), 0711).path();
+}
+
+std::unique_ptr<device::Device> Manager::make_device(const std::string& name, const api::Device& config) const {
+    return s_.added_types != nullptr ? device::make_device(*s_.added_types, name, config)
+                                     : device::make_device(name, config);
+}
+
+void Manager::validate_devices(const api::Devices& devices) const {
+    if (s_.added_types != nullptr)
+        config::validate_devices(devices, s_.added_types->keys);
+    else
+        config::validate_devices(devices);
 }
 
 device::Target Manager::target(const Loaded& instance, const IdMap& map, const std::string& path) const {
@@ -67,7 +81,7 @@ void Manager::release_devices(const Loaded& instance, const IdMap& map, api::Str
     const auto path = devices_path(instance.ref());
     for (const auto& [name, config] : instance.devices) {
         try {
-            auto device = device::make_device(name, config);
+            auto device = make_device(name, config);
             const auto current = device_volatile(instance.row.config, name);
             store_device_volatile(changes, name, device->stopped(target(instance, map, path), current));
         } catch (const Error& error) {
@@ -92,7 +106,7 @@ api::StringMap Manager::apply_devices(const Loaded& before, const Loaded& after)
         return seen;
     };
     const auto remove = [&](const std::string& name) {
-        auto device = device::make_device(name, before.devices.at(name));
+        auto device = make_device(name, before.devices.at(name));
         const auto seen = seen_by(before);
         const auto current = device_volatile(before.row.config, name);
         if (running) (void)device->unplug(seen, current);
@@ -101,7 +115,7 @@ api::StringMap Manager::apply_devices(const Loaded& before, const Loaded& after)
             changes["volatile." + name + "." + key] = "";
     };
     const auto add = [&](const std::string& name, const Loaded& instance, const device::Volatile& kept) {
-        auto device = device::make_device(name, instance.devices.at(name));
+        auto device = make_device(name, instance.devices.at(name));
         const auto seen = seen_by(instance);
         auto values = added_values(*device, seen, kept);
         if (running)
@@ -115,7 +129,7 @@ api::StringMap Manager::apply_devices(const Loaded& before, const Loaded& after)
         const auto it = before.devices.find(name);
         if (it != before.devices.end() && it->second == config) continue;
         try {
-            device::make_device(name, config)->validate(seen_by(after), false);
+            make_device(name, config)->validate(seen_by(after), false);
         } catch (Error& error) {
             error.add_context(fmt::format("Invalid devices: Device validation failed for {}", text::quote(name)));
             throw;
@@ -135,13 +149,13 @@ api::StringMap Manager::apply_devices(const Loaded& before, const Loaded& after)
         if (it == before.devices.end()) {
             add(name, after, device_volatile(after.row.config, name));
             undo.add([&, name] {
-                auto device = device::make_device(name, after.devices.at(name));
+                auto device = make_device(name, after.devices.at(name));
                 if (running) (void)device->unplug(seen_by(after), device_volatile(changes, name));
                 device->removed(seen_by(after), device_volatile(changes, name));
             });
             continue;
         }
-        auto device = device::make_device(name, config);
+        auto device = make_device(name, config);
         const auto current = device_volatile(after.row.config, name);
         if (device->can_update(it->second)) {
             if (!running) continue;
@@ -152,11 +166,11 @@ api::StringMap Manager::apply_devices(const Loaded& before, const Loaded& after)
                 throw;
             }
             undo.add([&, name] {
-                device::make_device(name, before.devices.at(name))
+                make_device(name, before.devices.at(name))
                     ->update(seen_by(before), after.devices.at(name), device_volatile(after.row.config, name));
             });
         } else if (running) {
-            (void)device::make_device(name, it->second)->unplug(seen_by(before), current);
+            (void)make_device(name, it->second)->unplug(seen_by(before), current);
             store_device_volatile(changes, name, device->plug(seen_by(after), current));
         }
     }

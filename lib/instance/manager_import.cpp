@@ -120,7 +120,7 @@ std::vector<db::InstanceSnapshotRow> Manager::imported_rows(const Creation& crea
         std::erase_if(seen.config, [](const auto& item) { return item.first.starts_with("volatile."); });
         seen.devices = record.devices;
         check_config(seen.config);
-        config::validate_devices(seen.devices);
+        validate_devices(seen.devices);
         check_policy({}, profiles.expand(seen));
         seen.config["volatile.last_state.idmap"] = import.disk_map;
         rows.push_back({.name = record.name,

@@ -162,7 +162,7 @@ void Manager::prepare_root(StartWork& work) {
 void Manager::plan_devices(StartWork& work) {
     work.devices_path = devices_path(work.instance.ref());
     for (const auto& name : start_order(work.instance.devices)) {
-        auto device = device::make_device(name, work.instance.devices.at(name));
+        auto device = make_device(name, work.instance.devices.at(name));
         const auto seen = target(work.instance, work.map, work.devices_path);
         const auto current = device_volatile(work.instance.row.config, name);
         try {
@@ -271,7 +271,7 @@ void Manager::finish_start(StartWork& work) {
         });
         Cgroup{cgroups_, cgroup_name(ref)}.apply(work.later);
         for (const auto& name : start_order(work.instance.devices)) {
-            auto device = device::make_device(name, work.instance.devices.at(name));
+            auto device = make_device(name, work.instance.devices.at(name));
             auto seen = target(work.instance, work.map, work.devices_path);
             seen.init_pid = running->init_pid;
             seen.init_pidfd = running->init_pidfd->get();

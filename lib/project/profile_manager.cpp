@@ -42,9 +42,9 @@ api::ProfilePut normalised(api::ProfilePut profile) {
     return profile;
 }
 
-void validate(const api::ProfilePut& profile) {
+void validate(const api::ProfilePut& profile, const config::AddedDevices& added) {
     config::validate_instance(profile.config, true);
-    config::validate_devices(profile.devices);
+    config::validate_devices(profile.devices, added);
 }
 
 /// The managed networks that NICs name must be there. @throws Error @p code
@@ -69,10 +69,10 @@ void as_server_errors(Check&& check) {
 }
 
 /// LXD answers 500 to a bad value in PUT and PATCH, 400 in POST; control characters are 400 everywhere (D5).
-void validate_change(const api::ProfilePut& profile) {
+void validate_change(const api::ProfilePut& profile, const config::AddedDevices& added) {
     config::check_text(profile.config);
     config::check_text(profile.devices);
-    as_server_errors([&] { validate(profile); });
+    as_server_errors([&] { validate(profile, added); });
 }
 
 [[noreturn]] void throw_not_found(std::string_view context = {}) {
@@ -83,7 +83,8 @@ void validate_change(const api::ProfilePut& profile) {
 
 class Manager final : public ProfileManager {
 public:
-    Manager(db::Database& global, EventService& events) : global_{global}, events_{events} {}
+    Manager(db::Database& global, EventService& events, config::AddedDevices added)
+        : global_{global}, events_{events}, added_{std::move(added)} {}
 
     void set_listener(Listener listener) override { listener_ = std::move(listener); }
 
@@ -119,13 +120,14 @@ private:
 
     db::Database& global_;
     EventService& events_;
+    const config::AddedDevices added_;
     Listener listener_;
     std::mutex changes_; ///< one change after another, so that an ETag stays true until the commit
 };
 
 void Manager::create(const std::string& project, const api::ProfilesPost& request) {
     names::check_profile(request.name);
-    validate(request);
+    validate(request, added_);
     api::ProfilesPost profile = request;
     static_cast<api::ProfilePut&>(profile) = normalised(request);
     config::check_policy({}, profile.config);
@@ -141,7 +143,7 @@ void Manager::create(const std::string& project, const api::ProfilesPost& reques
 }
 
 void Manager::apply(const std::string& project, const api::Profile& before, const api::ProfilePut& next) {
-    validate_change(next);
+    validate_change(next, added_);
     const auto stored = normalised(next);
     config::check_policy(before.config, stored.config);
     global_.read([&](db::Transaction& tx) { check_networks(tx, stored, ErrorCode::Internal); });
@@ -208,8 +210,9 @@ void Manager::remove(const std::string& project, const std::string& name) {
 
 } // namespace
 
-std::unique_ptr<ProfileManager> make_profile_manager(db::Database& global, EventService& events) {
-    return std::make_unique<Manager>(global, events);
+std::unique_ptr<ProfileManager> make_profile_manager(db::Database& global, EventService& events,
+                                                     const config::AddedDevices& added) {
+    return std::make_unique<Manager>(global, events, added);
 }
 
 } // namespace project

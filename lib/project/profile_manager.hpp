@@ -8,6 +8,7 @@
 #include <lxdcore/event.hpp>
 #include <lxdcore/service/profile_service.hpp>
 
+#include "config/added_devices.hpp"
 #include "db/database.hpp"
 
 namespace lxdcore::project {
@@ -25,6 +26,8 @@ public:
     virtual void set_listener(Listener listener) = 0;
 };
 
-std::unique_ptr<ProfileManager> make_profile_manager(db::Database& global, EventService& events);
+/// @p added: types of devices that the program has added.
+std::unique_ptr<ProfileManager> make_profile_manager(db::Database& global, EventService& events,
+                                                     const config::AddedDevices& added = {});
 
 } // namespace lxdcore::project

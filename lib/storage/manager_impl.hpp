@@ -17,6 +17,7 @@
 #include "db/storage_snapshot_repository.hpp"
 #include "db/storage_volume_repository.hpp"
 #include "db/warning_repository.hpp"
+#include "storage/added_drivers.hpp"
 #include "storage/pool_access.hpp"
 #include "storage/storage_driver.hpp"
 #include "storage/storage_manager.hpp"
@@ -31,7 +32,7 @@ namespace lxdcore::storage {
 class StorageManagerImpl final : public StorageManager, public PoolAccess {
 public:
     StorageManagerImpl(db::Database& local, db::Database& global, const Dir& state_dir, EventService& events,
-                       const Logger& log);
+                       const Logger& log, AddedDrivers added);
     ~StorageManagerImpl() override;
 
     void start() override;
@@ -173,6 +174,7 @@ private:
     db::StorageVolumeRepository volumes_repository_;
     db::StorageSnapshotRepository snapshots_repository_;
     db::WarningRepository warnings_;
+    const AddedDrivers added_;
     StorageDriverRegistry registry_ = StorageDriverRegistry::with_builtin_drivers();
     std::atomic<CustomVolumes*> custom_{nullptr};
     mutable EntityLocks locks_;

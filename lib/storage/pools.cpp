@@ -34,10 +34,16 @@ namespace storage {
 namespace {
 
 /// LXD answers 500 to a bad option of a new pool and 400 to one of an existing pool.
-void check_config(const std::string& driver, const api::StringMap& config, ErrorCode code) {
+void check_config(const std::string& driver, bool added, const api::StringMap& config, ErrorCode code) {
     for (const auto& [name, value] : config) {
         if (name.starts_with("user.")) {
             names::check_config_key(name);
+            continue;
+        }
+        if (added) { // its backend knows
+            names::check_config_key(name);
+            if (names::has_control(value))
+                throw Error{code, fmt::format("Invalid value for option {}", text::quote(name))};
             continue;
         }
         const auto* key = config::find(config::pool_keys(driver), name);
@@ -165,7 +171,7 @@ void StorageManagerImpl::create(const api::StoragePoolsPost& request) {
     std::erase_if(row.config, [](const auto& item) { return item.second.empty(); });
     const auto checker = registry_.make(row.driver, {row.name, row.config, state_dir_, log_});
     checker->require_backend();
-    check_config(row.driver, row.config, ErrorCode::Internal);
+    check_config(row.driver, added_.contains(row.driver), row.config, ErrorCode::Internal);
     checker->prepare_config(row.config);
 
     const auto intent = intents_.begin("storage-pool-create", "", row.name);
@@ -224,7 +230,7 @@ void StorageManagerImpl::store_update(db::StoragePoolRow row, api::StringMap con
     current.config = row.config;
     api::check_etag(StorageService::etag(current), if_match);
     std::erase_if(config, [](const auto& item) { return item.second.empty(); });
-    check_config(row.driver, config, ErrorCode::InvalidArgument);
+    check_config(row.driver, added_.contains(row.driver), config, ErrorCode::InvalidArgument);
     for (const char* fixed : {"source", "volatile.initial_source"}) {
         const auto before = row.config.find(fixed);
         const auto after = config.find(fixed);

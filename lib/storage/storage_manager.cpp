@@ -7,6 +7,7 @@
 
 #include <lxdcore/error.hpp>
 
+#include "storage/drivers/extension/extension_driver.hpp"
 #include "storage/manager_impl.hpp"
 
 namespace lxdcore::storage {
@@ -18,12 +19,24 @@ constexpr std::chrono::seconds kRetry{30}; ///< between attempts to mount a pool
 
 std::unique_ptr<StorageManager> make_storage_manager(db::Database& local, db::Database& global, const Dir& state_dir,
                                                      EventService& events, const Logger& log) {
-    return std::make_unique<StorageManagerImpl>(local, global, state_dir, events, log);
+    return make_storage_manager(local, global, state_dir, events, log, {});
+}
+
+std::unique_ptr<StorageManager> make_storage_manager(db::Database& local, db::Database& global, const Dir& state_dir,
+                                                     EventService& events, const Logger& log, AddedDrivers added) {
+    return std::make_unique<StorageManagerImpl>(local, global, state_dir, events, log, std::move(added));
 }
 
 StorageManagerImpl::StorageManagerImpl(db::Database& local, db::Database& global, const Dir& state_dir,
-                                       EventService& events, const Logger& log)
-    : global_{global}, state_dir_{state_dir}, events_{events}, log_{log}, intents_{local} {}
+                                       EventService& events, const Logger& log, AddedDrivers added)
+    : global_{global}, state_dir_{state_dir}, events_{events}, log_{log}, intents_{local}, added_{std::move(added)} {
+    for (const auto& [name, maker] : added_)
+        registry_.add(name, [maker = maker](const PoolContext& pool) {
+            auto config = pool.config;
+            std::erase_if(config, [](const auto& entry) { return entry.second.empty(); });
+            return std::make_unique<ExtensionDriver>(pool, maker(pool.name, config));
+        });
+}
 
 StorageManagerImpl::~StorageManagerImpl() = default;
 

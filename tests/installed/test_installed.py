@@ -174,6 +174,20 @@ def test_nothing_is_setuid(installed):
     assert not [path for path in installed.root.rglob("*") if not path.is_symlink() and path.stat().st_mode & 0o6000]
 
 
+@needs_root
+def test_a_storage_driver_of_a_program_holds_containers(installed, examples, state_dir, image):
+    result = run(examples / "custom_storage_driver", state_dir, image, env=installed.env)
+    assert "tmpfs" in result.stdout and str(state_dir) not in pathlib.Path("/proc/mounts").read_text()
+
+
+@needs_root
+def test_a_device_type_of_a_program_is_seen_by_its_container(installed, examples, state_dir, image):
+    result = run(examples / "custom_device", state_dir, image, env=installed.env)
+    assert result.stdout == "abc123\nit is read-only\n"
+    assert not os.listdir("/run/lxdcore-secrets")
+    os.rmdir("/run/lxdcore-secrets")
+
+
 def test_pip_installs_the_package_without_a_network(installed, tmp_path):
     pytest.importorskip("mesonpy")
     target = tmp_path / "site"

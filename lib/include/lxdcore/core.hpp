@@ -2,9 +2,13 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <memory>
+#include <string>
 
 #include <lxdcore/event.hpp>
+#include <lxdcore/extension/device_type.hpp>
+#include <lxdcore/extension/storage_backend.hpp>
 #include <lxdcore/log.hpp>
 #include <lxdcore/operation.hpp>
 #include <lxdcore/service/backup_service.hpp>
@@ -34,6 +38,10 @@ struct CoreOptions {
     bool unprivileged_only = false;
     /// Begin with an empty database even if instances are found on disk (recovery).
     bool allow_empty_database = false;
+    /// Drivers of storage pools and types of devices besides the built-in ones, by name. A pool or instance that uses
+    /// one needs it again with each later Core on the directory. A name of a built-in one is taken over.
+    std::map<std::string, StorageBackendMaker> storage_drivers = {};
+    std::map<std::string, std::shared_ptr<DeviceType>> device_types = {};
 };
 
 /// A container manager on one state directory. No signal handlers, no global state, no exit().

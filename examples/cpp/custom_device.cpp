@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// A type of device that comes with the program: "secret", a file that only this instance sees, kept in memory while it
+// runs. {type: secret, path: /run/secrets/token, value: …}
+//   custom_device STATE_DIR IMAGE.tar.gz
+#include <lxdcore/core.hpp>
+
+#include <cstdio>
+#include <cstdlib>
+#include <fcntl.h>
+#include <string>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+using namespace lxdcore;
+
+namespace {
+
+class Secret final : public DeviceType {
+public:
+    explicit Secret(std::string folder) : folder_{std::move(folder)} {
+        if (::mkdir(folder_.c_str(), 0711) != 0 && errno != EEXIST) throw_errno("mkdir " + folder_);
+    }
+    std::vector<std::string> keys() const override { return {"path", "value"}; }
+    void validate(const DeviceRequest& device) const override {
+        for (const char* key : {"path", "value"})
+            if (!device.config.contains(key) || device.config.at(key).empty())
+                throw Error{ErrorCode::InvalidArgument, std::string{"A secret needs a "} + key};
+    }
+    DeviceStart start(const DeviceRequest& device) override {
+        const auto file = place(device);
+        const int fd = ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0400);
+        if (fd < 0) throw_errno("open " + file);
+        const auto& value = device.config.at("value");
+        const bool good = ::write(fd, value.data(), value.size()) == static_cast<ssize_t>(value.size()) &&
+                          ::fchown(fd, static_cast<uid_t>(device.host_uid), static_cast<gid_t>(device.host_gid)) == 0;
+        ::close(fd);
+        if (!good) throw_errno("write " + file);
+        DeviceStart start;
+        start.mounts.push_back({file, device.config.at("path"), "none", {"bind", "ro", "create=file"}});
+        return start;
+    }
+    void stopped(const DeviceRequest& device) override { ::unlink(place(device).c_str()); }
+
+private:
+    std::string place(const DeviceRequest& device) const {
+        return folder_ + "/" + device.project + "_" + device.instance + "_" + device.name;
+    }
+    const std::string folder_;
+};
+
+nlohmann::json finish(const OperationPtr& operation) {
+    operation->wait();
+    if (operation->status() != api::Status::Success) throw Error{ErrorCode::Internal, operation->error()};
+    return operation->to_json()["metadata"];
+}
+
+void run(Core& core, const std::string& image) {
+    if (core.storage().names().empty()) {
+        api::StoragePoolsPost pool;
+        pool.name = "default";
+        pool.driver = "dir";
+        core.storage().create(pool);
+    }
+    api::InstancesPost request;
+    request.name = "holder";
+    request.source.type = "image";
+    request.source.fingerprint = finish(core.images().import_files({}, image, ""))["fingerprint"].get<std::string>();
+    request.devices = {{"root", {{"type", "disk"}, {"path", "/"}, {"pool", "default"}}},
+                       {"token", {{"type", "secret"}, {"path", "/run/token"}, {"value", "abc123"}}}};
+    finish(core.instances().create("default", request));
+    const InstanceRef ref{"default", request.name};
+    api::InstanceStatePut state;
+    state.action = "start";
+    finish(core.instances().change_state(ref, state));
+
+    api::InstanceExecPost exec;
+    exec.command = {"sh", "-c", "cat /run/token; echo; echo x > /run/token || echo it is read-only"};
+    finish(core.instances().exec(ref, exec, {.in = -1, .out = STDOUT_FILENO, .err = -1}));
+
+    state.action = "stop";
+    state.force = true;
+    finish(core.instances().change_state(ref, state));
+    finish(core.instances().remove(ref));
+    finish(core.images().remove("default", request.source.fingerprint));
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    if (argc != 3) {
+        std::fprintf(stderr, "usage: %s STATE_DIR IMAGE\n", argv[0]);
+        return 2;
+    }
+    try {
+        CoreOptions options;
+        options.state_dir = argv[1];
+        if (const char* helper = std::getenv("LXDCORE_HELPER")) options.helper = helper;
+        options.device_types["secret"] = std::make_shared<Secret>("/run/lxdcore-secrets");
+        Core core{options};
+        run(core, argv[2]);
+        return 0;
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "%s: %s\n", argv[0], error.what());
+        return 1;
+    }
+}
