@@ -21,7 +21,6 @@ namespace lxdcore::helper {
 namespace {
 
 constexpr std::int64_t kMaxMetadata = 1 << 20;
-constexpr const char* kBackupIndex = "backup/index.yaml";
 
 /// POSIX ACLs in the kernel's form: version 2, then entries of tag, permissions and id.
 class AclText {
@@ -67,6 +66,20 @@ bool is_plain_tar(int fd) {
     return ::pread(fd, magic, sizeof magic, 257) == sizeof magic && std::string_view{magic, sizeof magic} == "ustar";
 }
 
+bool all_zero(const char* data, std::size_t size) {
+    return size == 0 || (data[0] == 0 && std::memcmp(data, data + 1, size - 1) == 0);
+}
+
+void write_all(int out, const char* data, std::size_t size, off_t at, bool seekable, const std::string& path) {
+    for (std::size_t done = 0; done < size;) {
+        const auto n = seekable ? ::pwrite(out, data + done, size - done, at + static_cast<off_t>(done))
+                                : ::write(out, data + done, size - done);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) throw_errno("unpack " + path);
+        done += static_cast<std::size_t>(n);
+    }
+}
+
 bool is_image_part(const std::string& path) {
     return path == "metadata.yaml" || path == "templates" || path.starts_with("templates/") || path == "rootfs" ||
            path.starts_with("rootfs/");
@@ -82,7 +95,11 @@ public:
     Pass(const Libarchive& api, archive* handle, int target, const ArchiveContent& content, ReadUpTo upto,
          const UnpackLimits& limits)
         : api_{api}, handle_{handle}, image_{content.image}, content_{content}, upto_{upto}, limits_{limits} {
-        if (target >= 0) writer_.emplace(target);
+        if (!content.member.empty()) {
+            member_ = target;
+        } else if (target >= 0) {
+            writer_.emplace(target);
+        }
     }
 
     ArchiveSummary run() {
@@ -102,7 +119,7 @@ public:
 private:
     bool known() const {
         if (upto_ == ReadUpTo::End) return false;
-        if (content_.index) return summary_.has_metadata;
+        if (!content_.document.empty()) return summary_.has_metadata;
         return image_ ? summary_.has_metadata && summary_.has_rootfs : summary_.entries > 0;
     }
 
@@ -115,14 +132,16 @@ private:
         const char* name = api_.archive_entry_pathname(entry);
         if (!name) throw Error{ErrorCode::InvalidArgument, "Image entry has no readable name"};
         auto path = TreeWriter::normalise(name);
-        if (content_.index) return path == kBackupIndex ? index(entry) : skip();
+        if (!content_.document.empty()) return path == content_.document ? document(entry) : skip();
+        if (!content_.member.empty()) return path == content_.member ? member(entry) : skip();
         if (!below_prefix(path)) return skip();
         if (image_ && !is_image_part(path)) return skip();
+        summary_.has_content = true;
         summary_.has_rootfs |= path == "rootfs" || path.starts_with("rootfs/");
         if (const char* link = api_.archive_entry_hardlink(entry)) {
             auto existing = TreeWriter::normalise(link);
             const bool below = below_prefix(existing);
-            if (image_ && (!below || !is_image_part(existing) || path == "metadata.yaml"))
+            if (!below || (image_ && (!is_image_part(existing) || path == "metadata.yaml")))
                 throw Error{ErrorCode::InvalidArgument, "Image entry " + path + " links to what is not in the image"};
             if (writer_) writer_->hardlink(path, existing);
             return;
@@ -132,7 +151,7 @@ private:
         if (type == AE_IFREG) return file(entry, path);
         if (type == AE_IFCHR && api_.archive_entry_rdev(entry) == 0)
             throw Error{ErrorCode::InvalidArgument, "Image entry " + path + " is a whiteout"};
-        if (!writer_ || path.empty()) return;
+        if (!writer_ || (path.empty() && (content_.prefix.empty() || type != AE_IFDIR))) return;
         const auto attributes = attributes_of(entry, path);
         if (type == AE_IFDIR) writer_->directory(path, attributes);
         if (type == AE_IFIFO) writer_->fifo(path, attributes);
@@ -143,22 +162,68 @@ private:
         // Device nodes are left out: an unprivileged instance could not use them.
     }
 
-    /// Takes the prefix away.
+    /// Takes the prefix away; "" for the directory that it names, which in an image is nobody's.
     bool below_prefix(std::string& path) const {
-        if (content_.prefix.empty()) return true;
-        if (!path.starts_with(content_.prefix)) return false;
-        path.erase(0, content_.prefix.size());
+        const std::string_view prefix{content_.prefix};
+        if (prefix.empty()) return true;
+        if (!image_ && path == prefix.substr(0, prefix.size() - 1)) {
+            path.clear();
+            return true;
+        }
+        if (!path.starts_with(prefix)) return false;
+        path.erase(0, prefix.size());
         return true;
     }
 
-    void index(archive_entry* entry) {
+    void check_file(archive_entry* entry, const std::string& path) {
         if (api_.archive_entry_hardlink(entry) || api_.archive_entry_filetype(entry) != AE_IFREG)
-            throw Error{ErrorCode::InvalidArgument, "The index of the backup is no regular file"};
-        if (summary_.has_metadata) throw Error{ErrorCode::InvalidArgument, "The backup has two indexes"};
+            throw Error{ErrorCode::InvalidArgument, path + " of the backup is no regular file"};
+    }
+
+    void document(archive_entry* entry) {
+        const auto& path = content_.document;
+        check_file(entry, path);
+        if (summary_.has_metadata) throw Error{ErrorCode::InvalidArgument, "The backup has two files " + path};
         if (api_.archive_entry_size(entry) > kMaxMetadata)
-            throw Error{ErrorCode::InvalidArgument, "The index of the backup is larger than 1 MiB"};
-        content(-1, kBackupIndex, &summary_.metadata);
+            throw Error{ErrorCode::InvalidArgument, path + " of the backup is larger than 1 MiB"};
+        content(-1, path, &summary_.metadata);
         summary_.has_metadata = true;
+    }
+
+    void member(archive_entry* entry) {
+        const auto& path = content_.member;
+        check_file(entry, path);
+        if (summary_.has_content) throw Error{ErrorCode::InvalidArgument, "The backup has two files " + path};
+        summary_.has_content = true;
+        if (member_ < 0) return skip();
+        struct stat status {};
+        if (::fstat(member_, &status) != 0) throw_errno("unpack " + path);
+        if (!S_ISREG(status.st_mode)) return stream(path);
+        zeros_are_holes_ = true;
+        content(member_, path, nullptr);
+        zeros_are_holes_ = false;
+        if (::ftruncate(member_, api_.archive_entry_size(entry)) != 0) throw_errno("unpack " + path);
+    }
+
+    /// Into a pipe, in order; streams have no holes.
+    void stream(const std::string& path) {
+        for (std::int64_t at = 0;;) {
+            const void* data = nullptr;
+            std::size_t size = 0;
+            la_int64_t offset = 0;
+            const int result = api_.archive_read_data_block(handle_, &data, &size, &offset);
+            if (result == ARCHIVE_EOF) return;
+            if (result < ARCHIVE_WARN) broken();
+            if (offset != at) throw Error{ErrorCode::InvalidArgument, path + " of the backup has holes"};
+            count(size);
+            write_all(member_, static_cast<const char*>(data), size, 0, false, path);
+            at += static_cast<std::int64_t>(size);
+        }
+    }
+
+    void count(std::size_t size) {
+        summary_.bytes += static_cast<std::int64_t>(size);
+        if (summary_.bytes > limits_.bytes) throw Error{ErrorCode::TooLarge, "The unpacked image is too large"};
     }
 
     /// R2: names that the daemon opens later are what they seem.
@@ -231,16 +296,10 @@ private:
             if (result == ARCHIVE_EOF) return end;
             if (result < ARCHIVE_WARN) broken();
             end = offset + static_cast<std::int64_t>(size);
-            summary_.bytes += static_cast<std::int64_t>(size);
-            if (summary_.bytes > limits_.bytes) throw Error{ErrorCode::TooLarge, "The unpacked image is too large"};
+            if (zeros_are_holes_ && all_zero(static_cast<const char*>(data), size)) continue;
+            count(size);
             if (copy) copy->append(static_cast<const char*>(data), size);
-            for (std::size_t done = 0; out >= 0 && done < size;) {
-                const auto n = ::pwrite(out, static_cast<const char*>(data) + done, size - done,
-                                        offset + static_cast<off_t>(done));
-                if (n < 0 && errno == EINTR) continue;
-                if (n < 0) throw_errno("unpack " + path);
-                done += static_cast<std::size_t>(n);
-            }
+            if (out >= 0) write_all(out, static_cast<const char*>(data), size, offset, true, path);
         }
     }
 
@@ -251,6 +310,8 @@ private:
     ReadUpTo upto_;
     UnpackLimits limits_;
     std::optional<TreeWriter> writer_;
+    int member_ = -1;
+    bool zeros_are_holes_ = false;
     ArchiveSummary summary_;
 };
 

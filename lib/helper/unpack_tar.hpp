@@ -26,14 +26,16 @@ enum class ReadUpTo {
 
 /// What an archive should be.
 struct ArchiveContent {
-    bool image = false;      ///< metadata.yaml, templates/, rootfs/; other names are left out. Else a root filesystem
+    bool image = false;      ///< metadata.yaml, templates/, rootfs/; other names are left out. Else any tree
     std::string prefix = {}; ///< with '/' at its end: only what is below it, without it
-    bool index = false;      ///< a backup, of which nothing but its index.yaml is wanted
+    /// Nothing but this file is wanted: its text in the summary, or its content in the target.
+    std::string document = {}, member = {};
 };
 
 struct ArchiveSummary {
-    std::string metadata; ///< content of metadata.yaml, or of the index; "" if there is none
+    std::string metadata; ///< content of metadata.yaml, or of the document; "" if there is none
     bool has_metadata = false, has_rootfs = false;
+    bool has_content = false; ///< anything below the prefix, or the member
     std::int64_t bytes = 0, entries = 0;
 };
 
@@ -44,7 +46,7 @@ class TarReader {
 public:
     TarReader();
     ~TarReader();
-    /// @p target: where entries are made, -1 to look only.
+    /// @p target: where entries are made, -1 to look only. For a member a file, where zeros become holes, or a pipe.
     ArchiveSummary read(int archive, int target, const ArchiveContent& content, ReadUpTo upto,
                         const UnpackLimits& limits);
 

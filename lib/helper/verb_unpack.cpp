@@ -55,7 +55,11 @@ Cage cage_of(const nlohmann::json& request) {
     cage.seconds = need_int(request, "seconds");
     cage.squashfs = need_text(request, "format") == "squashfs";
     const auto& content = need_text(request, "content");
-    cage.content = {.image = content == "image", .prefix = request.value("prefix", ""), .index = content == "index"};
+    const auto name = request.value("prefix", "");
+    cage.content = {.image = content == "image",
+                    .prefix = content == "image" || content == "tree" ? name : "",
+                    .document = content == "document" ? name : "",
+                    .member = content == "member" ? name : ""};
     const auto mode = need_text(request, "mode");
     cage.unpack = mode == "unpack";
     cage.whole = mode != "glance";
@@ -221,6 +225,7 @@ void caged(const Cage& cage, int socket, Reply& reply) {
     reply.ok({{"metadata", summary.has_metadata ? api::parse_yaml(summary.metadata) : nlohmann::json{}},
               {"has_metadata", summary.has_metadata},
               {"has_rootfs", summary.has_rootfs},
+              {"has_content", summary.has_content},
               {"bytes", summary.bytes},
               {"entries", summary.entries}});
 }
@@ -271,7 +276,10 @@ void unpack_verb(const nlohmann::json& request, Reply& reply) {
     UniqueFd archive{cage.squashfs ? idmapped(kArchive, user_namespace.get()).release()
                                    : ::fcntl(kArchive, F_DUPFD_CLOEXEC, 10)};
     UniqueFd target;
-    if (cage.unpack) target = idmapped(kTarget, user_namespace.get());
+    // A member's content goes into what is open already, perhaps a pipe.
+    if (cage.unpack)
+        target = cage.content.member.empty() ? idmapped(kTarget, user_namespace.get())
+                                             : UniqueFd{::fcntl(kTarget, F_DUPFD_CLOEXEC, 10)};
     send_fds(ours.get(), {archive.get(), cage.unpack ? target.get() : archive.get()});
     int status = 0;
     while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {

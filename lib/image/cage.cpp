@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -28,6 +29,7 @@ constexpr std::int64_t kMaxRatio = 500;
 constexpr std::int64_t kRatioFloor = 1ll << 30;
 constexpr std::int64_t kReserve = 1ll << 30; ///< free space that is kept, at most
 constexpr std::chrono::minutes kTimeLimit{30};
+constexpr std::int64_t kDiskRatio = 100'000; ///< of images of disks, which are mostly zeros
 constexpr std::int64_t kAllIds = (1ll << 32) - 2;
 constexpr std::int64_t kMaxPadding = 64 << 10; ///< of an .xz; there is none in practice
 constexpr std::int64_t kReadWhole = 4 << 20;   ///< archives up to this are read to their end before they are unpacked
@@ -87,14 +89,19 @@ struct Task {
     const char* mode;
     const char* content;
     std::string prefix = {};
-    bool any_owner = false;
+    bool any_owner = false, sparse = false;
+};
+/// Where the cage may write, and the filesystem that is filled with it.
+struct Target {
+    int fd;
+    const Dir& space;
 };
 
-nlohmann::json call(const HelperProgram& helper, const Task& task, int archive, const Dir* target,
+nlohmann::json call(const HelperProgram& helper, const Task& task, int archive, std::optional<Target> target,
                     std::stop_token stop) {
     auto [host_id, ids] = cage_ids();
     if (task.any_owner) ids = kAllIds - host_id; // files on disk may have those of any id map
-    const auto bytes = target ? std::min(kMaxBytes, free_space(*target)) : kMaxBytes;
+    const auto bytes = target && !task.sparse ? std::min(kMaxBytes, free_space(target->space)) : kMaxBytes;
     const nlohmann::json request{{"mode", task.mode},
                                  {"format", detect_format(archive) == Format::Squashfs ? "squashfs" : "tar"},
                                  {"content", task.content},
@@ -104,15 +111,15 @@ nlohmann::json call(const HelperProgram& helper, const Task& task, int archive, 
                                  {"seconds", std::chrono::seconds{kTimeLimit}.count()},
                                  {"max_bytes", std::max<std::int64_t>(bytes, 0)},
                                  {"max_entries", kMaxEntries},
-                                 {"max_ratio", kMaxRatio},
+                                 {"max_ratio", task.sparse ? kDiskRatio : kMaxRatio},
                                  {"ratio_floor", kRatioFloor}};
     std::vector<std::pair<int, int>> fds{{archive, 5}};
-    if (target) fds.emplace_back(target->fd(), 6);
+    if (target) fds.emplace_back(target->fd, 6);
     const Error full{ErrorCode::NoSpace, "Failed to unpack the image: No space left on device"};
     try {
         return helper.call("unpack", request, fds, kTimeLimit, [&] {
             if (stop.stop_requested()) throw Error{ErrorCode::Cancelled, "Operation cancelled"};
-            if (target && free_space(*target) <= 0) throw full;
+            if (target && free_space(target->space) <= 0) throw full;
         });
     } catch (const Error& error) {
         // More than may be written here, though not more than an image may have.
@@ -168,14 +175,14 @@ ArchiveReport Cage::inspect(int archive, bool image, std::stop_token stop) const
     if (!ends_well(archive, format, size)) throw Error{ErrorCode::InvalidArgument, "Damaged image: truncated file"};
     if (format == Format::Squashfs) return {}; // unsquashfs looks for more when it is unpacked
     const auto* mode = size > kReadWhole ? "glance" : "inspect";
-    const auto reply = call(helper_, {mode, image ? "image" : "root"}, archive, nullptr, std::move(stop));
+    const auto reply = call(helper_, {mode, image ? "image" : "root"}, archive, {}, std::move(stop));
     return {.metadata = reply.value("metadata", nlohmann::json{}),
             .has_metadata = reply.value("has_metadata", false),
             .has_rootfs = reply.value("has_rootfs", false)};
 }
 
 void Cage::unpack(int archive, const Dir& target, bool image, std::stop_token stop) const {
-    call(helper_, {"unpack", image ? "image" : "root"}, archive, &target, std::move(stop));
+    call(helper_, {"unpack", image ? "image" : "root"}, archive, Target{target.fd(), target}, std::move(stop));
 }
 
 nlohmann::json Cage::backup_index(int archive, std::stop_token stop) const {
@@ -183,17 +190,37 @@ nlohmann::json Cage::backup_index(int archive, std::stop_token stop) const {
     if (format == Format::Squashfs) throw Error{ErrorCode::InvalidArgument, "Unsupported compression"};
     if (!ends_well(archive, format, size_of(archive)))
         throw Error{ErrorCode::InvalidArgument, "Damaged backup: truncated file"};
-    auto reply = call(helper_, {"glance", "index"}, archive, nullptr, std::move(stop));
+    auto reply = call(helper_, {"glance", "document", "backup/index.yaml"}, archive, {}, std::move(stop));
     if (!reply.value("has_metadata", false))
         throw Error{ErrorCode::InvalidArgument, "Backup is missing at \"backup/index.yaml\""};
     return std::move(reply["metadata"]);
 }
 
+nlohmann::json Cage::backup_document(int archive, const std::string& name, std::stop_token stop) const {
+    auto reply = call(helper_, {.mode = "glance", .content = "document", .prefix = name, .sparse = true}, archive, {},
+                      std::move(stop));
+    return std::move(reply["metadata"]);
+}
+
 void Cage::unpack_backup(int archive, const Dir& target, const std::string& prefix, std::stop_token stop) const {
     const Task task{.mode = "unpack", .content = "image", .prefix = prefix + "/", .any_owner = true};
-    const auto reply = call(helper_, task, archive, &target, std::move(stop));
+    const auto reply = call(helper_, task, archive, Target{target.fd(), target}, std::move(stop));
     if (!reply.value("has_rootfs", false))
         throw Error{ErrorCode::InvalidArgument, "The backup has nothing at " + text::quote(prefix + "/rootfs")};
+}
+
+void Cage::unpack_tree(int archive, const Dir& target, const std::string& prefix, std::stop_token stop) const {
+    const Task task{.mode = "unpack", .content = "tree", .prefix = prefix + "/", .any_owner = true};
+    const auto reply = call(helper_, task, archive, Target{target.fd(), target}, std::move(stop));
+    if (!reply.value("has_content", false))
+        throw Error{ErrorCode::InvalidArgument, "The backup has nothing at " + text::quote(prefix)};
+}
+
+void Cage::extract(int archive, const std::string& member, int out, const Dir& space, std::stop_token stop) const {
+    const Task task{.mode = "unpack", .content = "member", .prefix = member, .any_owner = true, .sparse = true};
+    const auto reply = call(helper_, task, archive, Target{out, space}, std::move(stop));
+    if (!reply.value("has_content", false))
+        throw Error{ErrorCode::InvalidArgument, "The backup has nothing at " + text::quote(member)};
 }
 
 } // namespace lxdcore::image

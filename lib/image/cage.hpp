@@ -36,9 +36,16 @@ public:
     void unpack(int archive, const Dir& target, bool image, std::stop_token stop) const;
     /// backup/index.yaml of a backup, parsed in the cage. @throws Error InvalidArgument if it has none
     nlohmann::json backup_index(int archive, std::stop_token stop) const;
+    /// Another document of a backup; null if it has none.
+    nlohmann::json backup_document(int archive, const std::string& name, std::stop_token stop) const;
     /// What a backup has below @p prefix ("backup/container"): metadata.yaml, templates and rootfs. All of the archive
     /// is read. @throws Error InvalidArgument if that has no rootfs
     void unpack_backup(int archive, const Dir& target, const std::string& prefix, std::stop_token stop) const;
+    /// Everything below @p prefix, and the owner and mode of that directory. @throws Error InvalidArgument for nothing
+    void unpack_tree(int archive, const Dir& target, const std::string& prefix, std::stop_token stop) const;
+    /// The content of one file into @p out, a regular file (zeros become holes) or a pipe, whose reader may be slow.
+    /// @p space is where it ends up. @throws Error InvalidArgument if the archive has no such file
+    void extract(int archive, const std::string& member, int out, const Dir& space, std::stop_token stop) const;
 
 private:
     const HelperProgram& helper_;
