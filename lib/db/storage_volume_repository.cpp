@@ -118,6 +118,9 @@ void StorageVolumeRepository::move(Transaction& tx, const StorageVolumeRow& row)
     const auto project = id_of(tx, "SELECT id FROM projects WHERE name = :name", row.project, "Project not found");
     tx.exec("UPDATE storage_volumes SET storage_pool_id = :pool, project_id = :project, name = :name WHERE id = :id",
             {{":id", row.id}, {":pool", pool}, {":project", project}, {":name", row.name}});
+    tx.exec("UPDATE storage_volumes_backups SET name = :name || substr(name, instr(name, '/')) "
+            "WHERE storage_volume_id = :id",
+            {{":id", row.id}, {":name", row.name}});
 }
 
 void StorageVolumeRepository::redirect_devices(Transaction& tx, const StorageVolumeRow& from,

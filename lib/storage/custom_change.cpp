@@ -150,6 +150,7 @@ void CustomVolumesImpl::remove_row(const Row& row) {
     fault_point("volume-delete:aside");
     global_.write([&](db::Transaction& tx) { volumes_.remove(tx, row.id); });
     fault_point("volume-delete:recorded");
+    tell_follower(custom_place(row), "");
     intents_.end(intent);
     for (const auto& snapshot : snapshots)
         snapshot_event(row, snapshot.name, "storage-volume-snapshot-deleted");

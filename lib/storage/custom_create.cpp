@@ -216,34 +216,4 @@ void CustomVolumesImpl::apply_size(StorageDriver& driver, const Row& row, const 
                      {{"pool", row.pool}, {"volume", row.name}});
 }
 
-void CustomVolumesImpl::create_filled(const NewVolume& volume, const VolumeFiller& fill, OperationContext& op) {
-    names::check_volume(volume.name);
-    Row row{.pool = volume.pool,
-            .project = volume.project,
-            .name = volume.name,
-            .kind = db::VolumeKind::Custom,
-            .description = volume.description,
-            .block = volume.block,
-            .config = volume.config};
-    const auto guards = lock({&row});
-    require_free(row);
-    check_config(row, row.config);
-    publish_new(row, [&](StorageDriver& driver, const VolumeId& as) { return stage_filled(driver, as, fill, op); });
-    event(row, "storage-volume-created", "type", "custom");
-}
-
-void CustomVolumesImpl::fill_snapshot(const NewVolume& volume, const NewVolumeSnapshot& snapshot,
-                                      const VolumeFiller& fill, OperationContext& op) {
-    check_snapshot_name(snapshot.name);
-    const auto row = need_custom(volume.pool, volume.project, volume.name);
-    const auto guards = lock({&row});
-    publish_snapshot(row,
-                     {.volume = row.id,
-                      .name = snapshot.name,
-                      .description = snapshot.description,
-                      .expires_at = snapshot.expires_at,
-                      .config = snapshot.config},
-                     [&](StorageDriver& driver, const VolumeId& as) { return stage_filled(driver, as, fill, op); });
-}
-
 } // namespace lxdcore::storage

@@ -51,11 +51,11 @@ public:
     bool is_block(const std::string& pool, const std::string& project, const std::string& name) const override;
     AttachedVolume attach(const std::string& pool, const std::string& project, const std::string& name,
                           const std::string& instance, const IdMap& map) override;
-    void create_filled(const NewVolume& volume, const VolumeFiller& fill, OperationContext& op) override;
-    void fill_snapshot(const NewVolume& volume, const NewVolumeSnapshot& snapshot, const VolumeFiller& fill,
-                       OperationContext& op) override;
+    void create_staged(const NewVolume& volume, const std::vector<NewVolumeSnapshot>& snapshots,
+                       const StageContent& stage) override;
     MountedDir open(const std::string& pool, const std::string& project, const std::string& name,
                     const std::string& snapshot) const override;
+    void set_follower(Follow follow) override { follow_ = std::move(follow); }
 
 private:
     using Row = db::StorageVolumeRow;
@@ -100,6 +100,7 @@ private:
     void move_to(Row row, Row target, OperationContext& op);
     void drop_volume(const std::string& pool, const std::string& name);
     void remove_row(const Row& row);
+    void tell_follower(const std::string& from, const std::string& to) const;
     void remove_snapshot_of(const Row& row, const SnapshotRow& snapshot);
     void rename_snapshot_of(const Row& row, const std::string& name, const std::string& to);
     void make_snapshot(Row row, const std::string& name, const std::optional<api::Time>& expires_at,
@@ -147,6 +148,7 @@ private:
     db::StorageSnapshotRepository snapshots_;
     mutable EntityLocks locks_;
     Running running_;
+    Follow follow_;
     std::unique_ptr<MinuteTimer> timer_; ///< last: it ends before what it uses
 };
 
@@ -170,6 +172,8 @@ db::VolumeKind volume_kind(const std::string& type);
 /// Directory name of a custom volume: that of the project is in front, also of the default one.
 std::string custom_name(const std::string& project, const std::string& name);
 VolumeId custom_volume(const db::StorageVolumeRow& row);
+/// "pool/project_name": what is kept of the volume outside of its pool.
+std::string custom_place(const db::StorageVolumeRow& row);
 /// Without a number: only the volume itself is counted.
 VolumeId custom_snapshot(const db::StorageVolumeRow& row, const std::string& snapshot);
 

@@ -65,6 +65,7 @@ void CustomVolumesImpl::rename(Row row, const std::string& to) {
     });
     undo.commit();
     fault_point("volume-rename:recorded");
+    tell_follower(custom_place(row), custom_place(target));
     intents_.end(intent);
     event(target, "storage-volume-renamed", "old_name", row.name);
 }
@@ -108,6 +109,7 @@ void CustomVolumesImpl::move_to(Row row, Row target, OperationContext& op) {
     undo.commit();
     fault_point("volume-move:recorded");
     drop_volume(row.pool, custom_name(row.project, row.name));
+    tell_follower(custom_place(row), custom_place(target));
     intents_.end(intent);
     event(target, "storage-volume-created", "type", "custom");
     for (const auto& snapshot : snapshots)

@@ -94,6 +94,7 @@ void CustomVolumesImpl::repair_rename(const db::Intent& intent) {
     const auto right = custom_name(intent.project, done ? to : intent.entity);
     const auto wrong = custom_name(intent.project, done ? intent.entity : to);
     if (driver->exists(by_name(right)) || driver->exists(by_name(wrong))) driver->rename(by_name(wrong), right);
+    if (done) tell_follower(pool + "/" + wrong, pool + "/" + right);
 }
 
 void CustomVolumesImpl::repair_move(const db::Intent& intent) {
@@ -107,6 +108,7 @@ void CustomVolumesImpl::repair_move(const db::Intent& intent) {
         const bool done = row.pool == value(to, "pool") && custom_name(row.project, row.name) == value(to, "name");
         const auto& other = done ? from : to;
         drop_volume(value(other, "pool"), value(other, "name"));
+        if (done) tell_follower(value(from, "pool") + "/" + value(from, "name"), custom_place(row));
         return;
     }
 }
@@ -116,6 +118,7 @@ void CustomVolumesImpl::repair_delete(const db::Intent& intent) {
     drop_volume(pool, custom_name(intent.project, intent.entity));
     if (const auto row = find_row(pool, intent.project, intent.entity))
         global_.write([&](db::Transaction& tx) { volumes_.remove(tx, row->id); });
+    tell_follower(pool + "/" + custom_name(intent.project, intent.entity), "");
 }
 
 void CustomVolumesImpl::repair_resize(const db::Intent& intent) {

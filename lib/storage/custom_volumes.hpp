@@ -57,13 +57,17 @@ public:
     virtual AttachedVolume attach(const std::string& pool, const std::string& project, const std::string& name,
                                   const std::string& instance, const IdMap& map) = 0;
 
-    /// A volume with what @p fill puts into it, complete or not at all. @throws Error AlreadyExists
-    virtual void create_filled(const NewVolume& volume, const VolumeFiller& fill, OperationContext& op) = 0;
-    virtual void fill_snapshot(const NewVolume& volume, const NewVolumeSnapshot& snapshot, const VolumeFiller& fill,
-                               OperationContext& op) = 0;
+    /// A volume with snapshots, which come first; complete or not at all. @throws Error AlreadyExists
+    virtual void create_staged(const NewVolume& volume, const std::vector<NewVolumeSnapshot>& snapshots,
+                               const StageContent& stage) = 0;
     /// The content of a volume, or of a snapshot of it (@p snapshot not empty). @throws Error NotFound
     virtual MountedDir open(const std::string& pool, const std::string& project, const std::string& name,
                             const std::string& snapshot = {}) const = 0;
+
+    /// Told of a volume ("pool/project_name") that is elsewhere now, or nowhere (""), before the change is over; to
+    /// be safe to repeat.
+    using Follow = std::function<void(const std::string& from, const std::string& to)>;
+    virtual void set_follower(Follow follow) = 0;
 };
 
 struct CustomVolumesNeeds {

@@ -79,11 +79,30 @@ void StorageManagerImpl::copy_instance_snapshot(const std::string& project, cons
     });
 }
 
-void StorageManagerImpl::fill_instance_snapshot(const std::string& project, const std::string& instance,
-                                                const std::string& snapshot, const VolumeFiller& fill,
-                                                OperationContext& op) {
-    create_snapshot(project, instance, snapshot,
-                    [&](StorageDriver& driver, const VolumeId& as) { return stage_filled(driver, as, fill, op); });
+/// The snapshots first: what their driver sends as a stream may build upon the one before. Their rows go with that of
+/// the volume, and what of them is left without it at the next start, too.
+void StorageManagerImpl::create_staged(const std::string& pool, const std::string& project, const std::string& instance,
+                                       const std::vector<std::string>& snapshots, const StageContent& stage) {
+    Rollback undo;
+    create_volume(pool, project, instance, [&](StorageDriver& driver, const VolumeId& as) {
+        const auto row = need_volume(project, instance).id;
+        for (const auto& snapshot : snapshots) {
+            const auto id = snapshot_volume(as.name, snapshot);
+            driver.remove(id); // without a row it is what an interruption left
+            const auto staged = stage(driver, id, snapshot);
+            Rollback discard;
+            discard.add([&] { driver.discard(staged); });
+            driver.publish(staged);
+            discard.commit();
+            undo.add([owner = need_pool(pool), id] { owner->driver->remove(id); });
+            global_.write([&](db::Transaction& tx) {
+                if (!snapshots_repository_.find(tx, row, snapshot))
+                    snapshots_repository_.insert(tx, {.volume = row, .name = snapshot});
+            });
+        }
+        return stage(driver, as, "");
+    });
+    undo.commit();
 }
 
 void StorageManagerImpl::rename_instance_snapshot(const std::string& project, const std::string& instance,

@@ -61,14 +61,14 @@ public:
                      const InstanceVolume& source, OperationContext& op) override;
     void create_filled(const std::string& pool, const std::string& project, const std::string& instance,
                        const VolumeFiller& fill, OperationContext& op) override;
+    void create_staged(const std::string& pool, const std::string& project, const std::string& instance,
+                       const std::vector<std::string>& snapshots, const StageContent& stage) override;
     void rename_instance(const std::string& project, const std::string& instance, const std::string& to) override;
     void delete_instance(const std::string& project, const std::string& instance) override;
     void create_instance_snapshot(const std::string& project, const std::string& instance, const std::string& snapshot,
                                   OperationContext& op) override;
     void copy_instance_snapshot(const std::string& project, const std::string& instance, const std::string& snapshot,
                                 const InstanceVolume& source, OperationContext& op) override;
-    void fill_instance_snapshot(const std::string& project, const std::string& instance, const std::string& snapshot,
-                                const VolumeFiller& fill, OperationContext& op) override;
     void rename_instance_snapshot(const std::string& project, const std::string& instance, const std::string& snapshot,
                                   const std::string& to) override;
     void delete_instance_snapshot(const std::string& project, const std::string& instance,

@@ -183,9 +183,13 @@ void StorageManagerImpl::repair_volumes_of(const std::string& pool, StorageDrive
             continue;
         }
         state_dir_.dir("containers").remove(name);
-        global_.write([&](db::Transaction& tx) {
-            if (!volumes_repository_.has_instance(tx, row.project, row.name)) volumes_repository_.remove(tx, row.id);
+        const bool kept = global_.write_value([&](db::Transaction& tx) {
+            const bool used = volumes_repository_.has_instance(tx, row.project, row.name);
+            if (!used) volumes_repository_.remove(tx, row.id);
+            return used;
         });
+        for (const auto& snapshot : driver.list_snapshots({VolumePlace::Instance, name}))
+            if (!kept) driver.remove({VolumePlace::Instance, name, snapshot});
         log_.warning("Storage volume has no directory", {{"pool", row.pool}, {"volume", name}});
     }
 }

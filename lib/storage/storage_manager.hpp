@@ -22,6 +22,12 @@ namespace lxdcore::storage {
 /// Puts content into an empty volume directory: "metadata.yaml", "templates/", "rootfs/" for images.
 using VolumeFiller = std::function<void(const Dir& target, OperationContext& op)>;
 
+struct Staged;
+struct VolumeId;
+class StorageDriver;
+/// Stages what is to become a volume (@p snapshot "") or a snapshot of it.
+using StageContent = std::function<Staged(StorageDriver& driver, const VolumeId& as, const std::string& snapshot)>;
+
 /// What a new instance volume is a copy of.
 struct InstanceVolume {
     std::string project, instance;
@@ -60,6 +66,9 @@ public:
     /// Whatever @p fill puts into it, all of it.
     virtual void create_filled(const std::string& pool, const std::string& project, const std::string& instance,
                                const VolumeFiller& fill, OperationContext& op) = 0;
+    /// With these snapshots, which come before the volume; all of it or nothing.
+    virtual void create_staged(const std::string& pool, const std::string& project, const std::string& instance,
+                               const std::vector<std::string>& snapshots, const StageContent& stage) = 0;
     virtual void rename_instance(const std::string& project, const std::string& instance, const std::string& to) = 0;
     virtual void delete_instance(const std::string& project, const std::string& instance) = 0; ///< absent is fine
 
@@ -71,9 +80,6 @@ public:
     /// A snapshot whose content is that of another instance's snapshot (or volume), perhaps from another pool.
     virtual void copy_instance_snapshot(const std::string& project, const std::string& instance,
                                         const std::string& snapshot, const InstanceVolume& source,
-                                        OperationContext& op) = 0;
-    virtual void fill_instance_snapshot(const std::string& project, const std::string& instance,
-                                        const std::string& snapshot, const VolumeFiller& fill,
                                         OperationContext& op) = 0;
     /// Safe to repeat after an interruption.
     virtual void rename_instance_snapshot(const std::string& project, const std::string& instance,

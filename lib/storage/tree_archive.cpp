@@ -75,10 +75,49 @@ std::vector<TarEntry::Extent> extents_of(int fd, std::int64_t size) {
     return extents;
 }
 
+bool has_holes(const struct stat& status) {
+    return status.st_size >= kSparseFrom && status.st_blocks * 512 < status.st_size - kExtentStep;
+}
+
+/// What of an open file an entry has announced.
+class Content {
+public:
+    Content(TarWriter& tar, std::stop_token stop) : tar_{tar}, stop_{std::move(stop)}, buffer_(kBuffer) {}
+
+    void write(int fd, const TarEntry& entry) {
+        if (entry.extents.empty()) return part(fd, 0, entry.size, entry.name);
+        for (const auto& extent : entry.extents)
+            part(fd, extent.offset, extent.size, entry.name);
+    }
+
+private:
+    /// What a file has lost since it was announced is zeros.
+    void part(int fd, off_t from, std::int64_t size, const std::string& name) {
+        while (size > 0) {
+            if (stop_.stop_requested()) throw Error{ErrorCode::Cancelled, "Operation cancelled"};
+            const auto most = std::min<std::size_t>(buffer_.size(), static_cast<std::size_t>(size));
+            auto n = ::pread(fd, buffer_.data(), most, from);
+            if (n < 0 && errno == EINTR) continue;
+            if (n < 0) throw_errno(name);
+            if (n == 0) {
+                std::fill_n(buffer_.begin(), most, '\0');
+                n = static_cast<ssize_t>(most);
+            }
+            tar_.data(buffer_.data(), static_cast<std::size_t>(n));
+            from += n;
+            size -= n;
+        }
+    }
+
+    TarWriter& tar_;
+    std::stop_token stop_;
+    std::vector<char> buffer_;
+};
+
 class Walk {
 public:
     Walk(const Dir& tree, TarWriter& tar, const ArchiveOptions& options)
-        : tree_{tree}, tar_{tar}, options_{options}, buffer_(kBuffer) {}
+        : tree_{tree}, tar_{tar}, options_{options}, content_{tar, options.stop} {}
 
     void run() {
         if (!options_.prefix.empty()) directory_entry(tree_, "");
@@ -187,36 +226,15 @@ private:
         auto entry = entry_of(status, path);
         entry.size = status.st_size;
         entry.xattrs = xattrs_of(fd.get());
-        if (status.st_size >= kSparseFrom && status.st_blocks * 512 < status.st_size - kExtentStep)
-            entry.extents = extents_of(fd.get(), status.st_size);
+        if (has_holes(status)) entry.extents = extents_of(fd.get(), status.st_size);
         tar_.entry(entry);
-        if (entry.extents.empty()) return content(fd.get(), 0, entry.size, path);
-        for (const auto& extent : entry.extents)
-            content(fd.get(), extent.offset, extent.size, path);
-    }
-
-    /// What a file has lost since it was announced is zeros.
-    void content(int fd, off_t from, std::int64_t size, const std::string& path) {
-        while (size > 0) {
-            if (options_.stop.stop_requested()) throw Error{ErrorCode::Cancelled, "Operation cancelled"};
-            const auto most = std::min<std::size_t>(buffer_.size(), static_cast<std::size_t>(size));
-            auto n = ::pread(fd, buffer_.data(), most, from);
-            if (n < 0 && errno == EINTR) continue;
-            if (n < 0) throw_errno(tree_.path() + "/" + path);
-            if (n == 0) {
-                std::fill_n(buffer_.begin(), most, '\0');
-                n = static_cast<ssize_t>(most);
-            }
-            tar_.data(buffer_.data(), static_cast<std::size_t>(n));
-            from += n;
-            size -= n;
-        }
+        content_.write(fd.get(), entry);
     }
 
     const Dir& tree_;
     TarWriter& tar_;
     const ArchiveOptions& options_;
-    std::vector<char> buffer_;
+    Content content_;
     std::vector<Level> levels_;
     std::map<std::pair<dev_t, ino_t>, std::string> links_;
 };
@@ -224,5 +242,14 @@ private:
 } // namespace
 
 void archive_tree(const Dir& tree, TarWriter& tar, const ArchiveOptions& options) { Walk{tree, tar, options}.run(); }
+
+void archive_file(int fd, const std::string& name, TarWriter& tar, const std::stop_token& stop) {
+    struct stat status {};
+    if (::fstat(fd, &status) != 0) throw_errno(name);
+    TarEntry entry{.name = name, .mode = 0600, .size = status.st_size, .mtime = status.st_mtim};
+    if (has_holes(status)) entry.extents = extents_of(fd, status.st_size);
+    tar.entry(entry);
+    Content{tar, stop}.write(fd, entry);
+}
 
 } // namespace lxdcore::storage

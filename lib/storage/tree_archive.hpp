@@ -23,5 +23,7 @@ struct ArchiveOptions {
 /// followed and no path is joined: a guest that changes the tree meanwhile can make the archive wrong but never lead it
 /// elsewhere (R38). Memory does not grow with the files. @throws Error Cancelled, or naming the file
 void archive_tree(const Dir& tree, TarWriter& tar, const ArchiveOptions& options);
+/// All of an open file, holes and all, as an entry that is root's alone. @throws Error Cancelled, or naming it
+void archive_file(int fd, const std::string& name, TarWriter& tar, const std::stop_token& stop);
 
 } // namespace lxdcore::storage

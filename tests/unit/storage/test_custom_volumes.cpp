@@ -246,21 +246,36 @@ TEST_CASE_FIXTURE(Fixture, "the row says where an interrupted renaming ends") {
     CHECK_FALSE(fs::exists(folder("w")));
 }
 
-TEST_CASE_FIXTURE(Fixture, "filled volumes and snapshots are complete or not there") {
+TEST_CASE_FIXTURE(Fixture, "volumes from outside are complete with their snapshots, or not there") {
     const storage::NewVolume volume{.pool = "p", .project = "default", .name = "v", .config = {{"user.a", "b"}}};
-    CHECK(refusal([&] {
-              volumes->create_filled(
-                  volume,
-                  [](const Dir&, OperationContext&) {
-                      throw Error{ErrorCode::InvalidArgument, "bad archive"};
-                  },
-                  op);
-          }) == "bad archive");
-    CHECK(rows() == 0);
-    const auto fill = [](const Dir& target, OperationContext&) { target.write("file", "filled"); };
-    volumes->create_filled(volume, fill, op);
-    volumes->fill_snapshot(volume, {.name = "s1"}, fill, op);
-    CHECK(read("v") == "filled");
-    CHECK(volumes->open("p", "default", "v", "s1").dir.read("file") == "filled");
-    CHECK(refusal([&] { volumes->create_filled(volume, fill, op); }) == "Volume by that name already exists");
+    const auto stage = [](const std::string& broken) {
+        return [broken](storage::StorageDriver& driver, const storage::VolumeId& as, const std::string& snapshot) {
+            if (snapshot == broken) throw Error{ErrorCode::InvalidArgument, "bad archive"};
+            auto staged = driver.stage(as);
+            driver.open_staged(staged).write("file", "content of " + snapshot);
+            return staged;
+        };
+    };
+    for (const auto* broken : {"s2", ""}) {
+        CHECK(refusal([&] {
+                  volumes->create_staged(volume, {{.name = "s1"}, {.name = "s2"}}, stage(broken));
+              }) == "bad archive");
+        CHECK(rows() == 0);
+        CHECK_FALSE(fs::exists(folder("v")));
+    }
+    CHECK(refusal([&] { volumes->create_staged(volume, {{.name = "../s"}}, stage("-")); }) != "");
+    volumes->create_staged(volume, {{.name = "s1"}, {.name = "s2"}}, stage("-"));
+    CHECK(read("v") == "content of ");
+    CHECK(volumes->open("p", "default", "v", "s1").dir.read("file") == "content of s1");
+    CHECK(volumes->open("p", "default", "v", "s2").dir.read("file") == "content of s2");
+    CHECK(refusal([&] { volumes->create_staged(volume, {}, stage("-")); }) == "Volume by that name already exists");
+}
+
+TEST_CASE_FIXTURE(Fixture, "what is kept of a volume elsewhere hears where it goes") {
+    std::vector<std::string> told;
+    volumes->set_follower([&](const auto& from, const auto& to) { told.push_back(from + " > " + to); });
+    make("v");
+    volumes->move({.pool = "p", .name = "v"}, {.name = "w"});
+    volumes->remove({.pool = "p", .name = "w"});
+    CHECK(told == std::vector<std::string>{"p/default_v > p/default_w", "p/default_w > "});
 }

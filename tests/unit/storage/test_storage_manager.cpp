@@ -13,6 +13,7 @@
 #include "db/intents.hpp"
 #include "db/storage_volume_repository.hpp"
 #include "event/event_hub.hpp"
+#include "storage/storage_driver.hpp"
 #include "storage/storage_manager.hpp"
 #include "support/memory_db.hpp"
 #include "support/temp_dir.hpp"
@@ -282,8 +283,21 @@ TEST_CASE_FIXTURE(Fixture, "a snapshot that was interrupted leaves neither row n
     make_pool();
     manager->create_empty("p", "default", "c1", op);
     SUBCASE("by a failure") {
-        const auto fail = [](const Dir&, OperationContext&) { throw Error{ErrorCode::NoSpace, "full"}; };
-        CHECK_THROWS_WITH(manager->fill_instance_snapshot("default", "c1", "s0", fail, op), "full");
+        const auto fail = [](storage::StorageDriver& driver, const storage::VolumeId& as, const std::string& snapshot) {
+            if (snapshot.empty()) throw Error{ErrorCode::NoSpace, "full"};
+            return driver.stage(as);
+        };
+        CHECK_THROWS_WITH(manager->create_staged("p", "default", "c2", {"s0", "s1"}, fail), "full");
+        CHECK_THROWS(manager->pool_of("default", "c2"));
+    }
+    SUBCASE("by the death of the process while it was made from outside") {
+        const auto stage = [](storage::StorageDriver& driver, const storage::VolumeId& as, const std::string&) {
+            return driver.stage(as);
+        };
+        manager->create_staged("p", "default", "c2", {"s0", "s1"}, stage);
+        fs::remove_all(temp / "storage-pools/p/containers/c2");
+        restart();
+        CHECK_THROWS(manager->pool_of("default", "c2"));
     }
     SUBCASE("by the death of the process") {
         manager->create_instance_snapshot("default", "c1", "s0", op);
