@@ -11,55 +11,16 @@
 #include <lxdcore/error.hpp>
 
 #include "config/validators.hpp"
+#include "instance/backup_fields.hpp"
 #include "system/idmap.hpp"
 #include "util/names.hpp"
 #include "util/text.hpp"
 
 namespace lxdcore::instance {
 
+using namespace backup_fields;
+
 namespace {
-
-using Json = nlohmann::json;
-
-constexpr std::size_t kMostSnapshots = 10'000;
-
-[[noreturn]] void refuse(std::string_view why) {
-    throw Error{ErrorCode::InvalidArgument, fmt::format("Invalid backup: {}", why)};
-}
-
-/// The member of an object; null when it has none. @throws Error for what is no object
-const Json& member(const Json& object, const char* key) {
-    static const Json none;
-    if (!object.is_object()) refuse(fmt::format("{} is not where it should be", key));
-    const auto it = object.find(key);
-    return it == object.end() ? none : *it;
-}
-
-std::string text_at(const Json& object, const char* key) {
-    const auto& value = member(object, key);
-    if (value.is_null()) return {};
-    if (value.is_structured()) refuse(fmt::format("{} is no text", key));
-    return value.is_string() ? value.get<std::string>() : value.dump();
-}
-
-bool flag_at(const Json& object, const char* key) {
-    const auto& value = member(object, key);
-    if (value.is_null()) return false;
-    if (!value.is_boolean()) refuse(fmt::format("{} is neither true nor false", key));
-    return value.get<bool>();
-}
-
-std::vector<std::string> list_at(const Json& object, const char* key) {
-    const auto& value = member(object, key);
-    if (value.is_null()) return {};
-    if (!value.is_array()) refuse(fmt::format("{} is no list", key));
-    std::vector<std::string> list;
-    for (const auto& element : value) {
-        if (element.is_structured() || element.is_null()) refuse(fmt::format("{} is no list of texts", key));
-        list.push_back(element.is_string() ? element.get<std::string>() : element.dump());
-    }
-    return list;
-}
 
 api::Devices devices_at(const Json& object) {
     const auto& value = member(object, "devices");
@@ -71,11 +32,6 @@ api::Devices devices_at(const Json& object) {
         devices[name] = api::to_string_map(device);
     }
     return devices;
-}
-
-api::Time time_at(const Json& object, const char* key) {
-    const auto text = text_at(object, key);
-    return text.empty() ? api::Time{} : api::Time::parse(text);
 }
 
 bool is_mac(std::string_view text) {
@@ -176,8 +132,8 @@ BackupIndex read_backup_index(const Json& document) {
         throw Error{ErrorCode::Unsupported, "Backups of type " + text::quote(type) + " cannot become an instance here"};
     else if (!type.empty() && type != "container" && type != "unknown")
         refuse("its type is unknown");
-    if (flag_at(document, "optimized"))
-        throw Error{ErrorCode::Unsupported, "The backup is in the format of another storage driver"};
+    out.optimized = flag_at(document, "optimized");
+    out.backend = text_at(document, "backend");
     out.pool = text_at(document, "pool");
     if (!out.pool.empty()) names::check_pool(out.pool);
     out.instance = read_backup_instance(member(document, "config"));

@@ -37,10 +37,12 @@ BackupInstance read_backup_instance(const nlohmann::json& document);
 /// index.yaml of a backup of an instance.
 struct BackupIndex {
     std::string name, pool;
+    std::string backend;                ///< storage driver
+    bool optimized = false;             ///< in the form of the driver
     std::vector<std::string> snapshots; ///< that the archive has, oldest first; the instance has said all of them
     BackupInstance instance;
 };
-/// @throws Error InvalidArgument, Unsupported (of a virtual machine, in the format of a driver)
+/// @throws Error InvalidArgument, Unsupported (of a virtual machine)
 BackupIndex read_backup_index(const nlohmann::json& document);
 
 } // namespace lxdcore::instance

@@ -8,7 +8,10 @@
 
 #include <lxdcore/error.hpp>
 
+#include "config/validators.hpp"
+#include "db/config_repository.hpp"
 #include "image/cage.hpp"
+#include "storage/tree_archive.hpp"
 
 namespace lxdcore::instance {
 
@@ -28,6 +31,16 @@ std::string size_text(double bytes) {
 }
 
 } // namespace
+
+Compression backup_compression(db::Database& global, const std::string& wanted) {
+    auto text = wanted;
+    if (text.empty()) {
+        const auto settings = global.read_value([](db::Transaction& tx) { return db::ConfigRepository::all(tx); });
+        if (const auto it = settings.find("backups.compression_algorithm"); it != settings.end()) text = it->second;
+    }
+    if (!text.empty()) config::check::compression(text);
+    return Compression::parse(text);
+}
 
 std::string progress_text(std::int64_t bytes, std::chrono::nanoseconds taken) {
     const auto seconds = std::max(std::chrono::duration<double>{taken}.count(), 0.001);
@@ -60,6 +73,8 @@ void BackupWriter::file(const std::string& name, const std::string& content) {
                 .mtime = {.tv_sec = api::Time::now().unix_seconds(), .tv_nsec = 0}});
     if (!content.empty()) tar_.data(content.data(), content.size());
 }
+
+void BackupWriter::file(const std::string& name, int fd) { storage::archive_file(fd, name, tar_, op_.stop_token()); }
 
 void BackupWriter::finish() {
     tar_.finish();

@@ -8,6 +8,7 @@
 
 #include <lxdcore/operation.hpp>
 
+#include "db/database.hpp"
 #include "util/compressed_output.hpp"
 #include "util/dir.hpp"
 #include "util/tar_writer.hpp"
@@ -22,6 +23,8 @@ public:
     BackupWriter(int file, const Dir& folder, const Compression& compression, OperationContext& op);
     TarWriter& tar() { return tar_; }
     void file(const std::string& name, const std::string& content); ///< a whole entry
+    /// All of an open file, holes and all.
+    void file(const std::string& name, int fd);
     void finish();
 
 private:
@@ -35,6 +38,9 @@ private:
     Clock::time_point told_;
     std::int64_t until_check_ = 0;
 };
+
+/// How a backup is compressed: as asked, or as the server is set. @throws Error InvalidArgument
+Compression backup_compression(db::Database& global, const std::string& wanted);
 
 /// "2.65MB (2.38MB/s)"
 std::string progress_text(std::int64_t bytes, std::chrono::nanoseconds taken);

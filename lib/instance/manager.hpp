@@ -17,6 +17,7 @@
 #include "db/warning_repository.hpp"
 #include "device/device.hpp"
 #include "instance/backup_document.hpp"
+#include "instance/backup_store.hpp"
 #include "instance/boot_sequence.hpp"
 #include "instance/claims.hpp"
 #include "instance/cpu_balancer.hpp"
@@ -235,13 +236,10 @@ private:
     void write_backup_file(const InstanceRef& ref) const noexcept;
     void refresh_backup_files() const;
     struct BackupWork;
-    std::string reserve_backup(const InstanceRef& ref, const std::string& wanted);
+    BackupOwner backup_owner(const InstanceRef& ref) const; ///< @throws NotFound
     void run_backup(BackupWork& work, OperationContext& op);
     void pack_backup(const BackupWork& work, int file, const Dir& folder, OperationContext& op) const;
-    void run_rename_backup(const InstanceRef& ref, const std::string& name, const std::string& to);
     void run_remove_backup(const InstanceRef& ref, const std::string& name);
-    db::BackupRow need_backup(const InstanceRef& ref, const std::string& name) const;
-    void move_backups(const InstanceRef& from, const InstanceRef& to) const;
     void repair_backups();
     void expire_backups();
     void place_root(Creation& creation, const std::string& pool) const;
@@ -362,8 +360,13 @@ private:
     using Mounts = std::vector<std::shared_ptr<const void>>;
     Locked<std::map<InstanceRef, Mounts>> mounts_;
     Locked<MetricsCache> metrics_;
-    Locked<std::set<std::pair<InstanceRef, std::string>>> backups_begun_; ///< names that are taken
-    mutable std::mutex metadata_mutex_;                                   ///< metadata.yaml between reading and writing
+    BackupStore backup_store_{s_.local,
+                              s_.global,
+                              s_.state_dir,
+                              BackupStore::Of::Instances,
+                              "backups/instances",
+                              "Load backup from database: Instance backup not found"};
+    mutable std::mutex metadata_mutex_; ///< metadata.yaml between reading and writing
     std::atomic<bool> host_shutdown_ = false, settled_ = false;
     Locked<std::shared_ptr<BootSequence>> boot_;
     GuestEvents guest_events_;

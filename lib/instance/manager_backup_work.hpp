@@ -9,7 +9,6 @@ namespace lxdcore::instance {
 /// One backup between the request and the row.
 struct Manager::BackupWork {
     InstanceRef ref;
-    std::int64_t instance = 0;
     db::BackupRow row;
     Compression compression;
 };

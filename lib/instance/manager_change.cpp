@@ -243,7 +243,7 @@ void Manager::rename_directories(const InstanceRef& ref, const InstanceRef& to) 
         forget_directories(to);
         logs.rename(dir_name(ref), dir_name(to));
     }
-    move_backups(ref, to);
+    backup_store_.move(dir_name(ref), dir_name(to));
     forget_directories(ref);
 }
 

@@ -17,6 +17,7 @@ struct Manager::Creation {
         std::shared_ptr<int> archive;
         std::vector<std::string> snapshots;  ///< that have files, oldest first
         std::vector<BackupSnapshot> records; ///< what is said of them
+        std::string backend;                 ///< the storage driver in whose form the files are; "": plain files
         std::string disk_map = "[]";         ///< how the owners of its files are shifted
         api::StringMap kept;                 ///< volatile keys that stay
         api::Time created_at, last_used_at;

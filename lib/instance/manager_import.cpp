@@ -7,6 +7,7 @@
 
 #include "config/config_keys.hpp"
 #include "image/cage.hpp"
+#include "instance/backup_content.hpp"
 #include "instance/backup_index.hpp"
 #include "instance/manager_creation.hpp"
 #include "operation/operation_types.hpp"
@@ -71,6 +72,7 @@ OperationPtr Manager::import_backup(const BackupImport& request) {
     creation->import = Creation::Import{.archive = request.archive,
                                         .snapshots = index.snapshots,
                                         .records = index.instance.snapshots,
+                                        .backend = index.optimized ? index.backend : "",
                                         .disk_map = index.instance.disk_map,
                                         .kept = index.instance.kept,
                                         .created_at = index.instance.created_at,
@@ -132,23 +134,24 @@ std::vector<db::InstanceSnapshotRow> Manager::imported_rows(const Creation& crea
     return rows;
 }
 
-/// The volume and its snapshots out of the archive, which is read once for each.
+/// The volume and its snapshots out of the archive.
 void Manager::create_imported(const Creation& creation, OperationContext& op) {
     const auto& ref = creation.ref;
     const auto& import = *creation.import;
     imported_rows(creation); // before anything is unpacked
-    const image::Cage cage{s_.helper};
-    const auto filler = [&](const std::string& prefix) {
-        return [&cage, &import, prefix](const Dir& target, OperationContext& context) {
-            cage.unpack_backup(*import.archive, target, prefix, context.stop_token());
-        };
-    };
-    s_.storage.create_filled(creation.pool, ref.project, ref.name, filler("backup/container"), op);
+    BackupContent content{.kind = BackupContent::Kind::Instance, .archive = import.archive};
+    if (!import.backend.empty())
+        content.parts = backup_parts(image::Cage{s_.helper}, *import.archive, import.backend, import.snapshots,
+                                     s_.storage.get(creation.pool).driver);
+    const auto space = s_.state_dir.dir("storage-pools").dir(creation.pool);
+    s_.storage.create_staged(
+        creation.pool, ref.project, ref.name, import.snapshots,
+        [&](storage::StorageDriver& driver, const storage::VolumeId& as, const std::string& snapshot) {
+            auto staged = content.stage(s_.helper, driver, as, snapshot, space, op.stop_token());
+            fault_point("import:staged");
+            return staged;
+        });
     fault_point("import:volume");
-    for (const auto& name : import.snapshots) {
-        s_.storage.fill_instance_snapshot(ref.project, ref.name, name, filler("backup/snapshots/" + name), op);
-        fault_point("import:snapshot");
-    }
 }
 
 } // namespace lxdcore::instance
