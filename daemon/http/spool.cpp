@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/spool.hpp"
 
+#include <algorithm>
+
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
+
+#include <lxdcore/error.hpp>
 
 #include "http/response.hpp"
 
@@ -13,6 +18,8 @@ namespace {
 
 constexpr std::size_t kPiece = 256 * 1024;
 constexpr std::int64_t kInMemory = 64 * 1024;
+constexpr std::int64_t kCheckEvery = 16 << 20;           ///< bytes between two looks at the free space
+constexpr std::int64_t kReserve = std::int64_t{1} << 30; ///< free space that is kept, at most
 
 int open_spool(const std::filesystem::path& dir, std::int64_t length) {
     const int fd = length >= 0 && length <= kInMemory ? ::memfd_create("body", MFD_CLOEXEC)
@@ -31,6 +38,15 @@ void write_all(int fd, const char* data, std::size_t size) {
     }
 }
 
+/// The daemon keeps something of the disk for itself, however much is sent (R54).
+void require_space(int fd) {
+    struct statvfs fs {};
+    if (::fstatvfs(fd, &fs) != 0) throw_errno("spool file");
+    const auto size = static_cast<std::int64_t>(fs.f_blocks * fs.f_frsize);
+    const auto free = static_cast<std::int64_t>(fs.f_bavail * fs.f_frsize);
+    if (free <= std::min(size / 20, kReserve)) throw Error{ErrorCode::NoSpace, "No space left for what is uploaded"};
+}
+
 } // namespace
 
 Awaitable<std::shared_ptr<int>> spool_body(Exchange& exchange, const std::filesystem::path& dir) {
@@ -40,7 +56,14 @@ Awaitable<std::shared_ptr<int>> spool_body(Exchange& exchange, const std::filesy
         length >= 0 && length < static_cast<std::int64_t>(kPiece) ? static_cast<std::size_t>(length) + 1 : kPiece;
     const auto piece = std::make_unique<char[]>(capacity);
     std::size_t filled = 0;
+    const bool on_disk = length < 0 || length > kInMemory;
+    std::int64_t until_check = 0;
     auto flush = [&] {
+        if (on_disk && until_check <= 0) {
+            require_space(*file);
+            until_check = kCheckEvery;
+        }
+        until_check -= static_cast<std::int64_t>(filled);
         write_all(*file, piece.get(), filled);
         filled = 0;
     };
