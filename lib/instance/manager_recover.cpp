@@ -11,6 +11,7 @@
 #include "device/device.hpp"
 #include "instance/backup_index.hpp"
 #include "instance/manager_creation.hpp"
+#include "util/fault_point.hpp"
 #include "util/text.hpp"
 
 namespace lxdcore::instance {
@@ -161,7 +162,9 @@ void Manager::recover_instance(const Lost& lost) {
         copy_snapshot_rows(tx, creation);
     });
     release_slot(creation.ref);
+    fault_point("recover-instance:recorded");
     write_backup_file(creation.ref);
+    fault_point("recover-instance:written");
     s_.events.lifecycle(creation.ref.project, "instance-created", instance_url(creation.ref),
                         {{"type", "container"}, {"storage-pool", lost.pool}});
 }

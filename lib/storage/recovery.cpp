@@ -10,6 +10,7 @@
 #include <lxdcore/error.hpp>
 
 #include "storage/manager_impl.hpp"
+#include "util/fault_point.hpp"
 #include "util/names.hpp"
 #include "util/text.hpp"
 
@@ -33,6 +34,12 @@ std::optional<LostVolume> volume_of(const std::string& directory, bool custom) {
         return std::nullopt;
     }
     return volume;
+}
+
+/// A custom volume has no document; what is in it says which kind it is.
+bool has_image(const Dir& volume) {
+    const auto image = volume.stat_if_exists("root.img");
+    return image && S_ISREG(image->st_mode);
 }
 
 void check_pool_name(const std::string& name) {
@@ -138,10 +145,12 @@ void StorageManagerImpl::adopt_pool(const api::StoragePoolsPost& request) {
     const auto intent = intents_.begin(kAdopt, "", row.name);
     pool->driver->mount_pool();
     pool->available = true;
+    fault_point("recover-pool:mounted");
     global_.write([&](db::Transaction& tx) {
         const auto id = pools_repository_.insert(tx, row);
         pools_repository_.set_state(tx, id, db::StoragePoolRow::Created);
     });
+    fault_point("recover-pool:recorded");
     intents_.end(intent);
     pools_.lock()->insert_or_assign(row.name, pool);
     events_.lifecycle("default", "storage-pool-created", "/1.0/storage-pools/" + row.name);
@@ -168,11 +177,15 @@ void StorageManagerImpl::adopt_volume(const std::string& pool, const LostVolume&
     const auto kind = volume.custom ? db::VolumeKind::Custom : db::VolumeKind::Container;
     const db::StorageVolumeRepository::Filter wanted{
         .pool = pool, .project = volume.project, .name = volume.name, .kind = kind};
+    const bool block = volume.custom &&
+                       has_image(open_volume(need_pool(pool),
+                                             {.place = VolumePlace::Custom, .name = volume.project + "_" + volume.name})
+                                     .dir);
     global_.write([&](db::Transaction& tx) {
         auto row = volumes_repository_.find(tx, wanted);
         if (!row) {
-            volumes_repository_.insert(tx,
-                                       {.pool = pool, .project = volume.project, .name = volume.name, .kind = kind});
+            volumes_repository_.insert(
+                tx, {.pool = pool, .project = volume.project, .name = volume.name, .kind = kind, .block = block});
             row = volumes_repository_.find(tx, wanted);
         }
         for (const auto& snapshot : volume.snapshots)
@@ -180,6 +193,7 @@ void StorageManagerImpl::adopt_volume(const std::string& pool, const LostVolume&
                 snapshots_repository_.insert(tx, {.volume = row->id, .name = snapshot});
         if (also) also(tx);
     });
+    fault_point("recover-volume:recorded");
     if (!volume.custom) link(volume_name(volume.project, volume.name), pool);
 }
 

@@ -189,6 +189,64 @@ def test_a_pool_of_ours_is_recovered_by_a_real_lxd(peer, own_daemon):
     peer.lxc("storage", "delete", "ours")
 
 
+def make_volumes(daemon, pool):
+    """A volume of files with a snapshot, and a block volume."""
+    daemon.lxc("storage", "volume", "create", pool, "v1")
+    top = daemon.dir / "storage-pools" / pool
+    (top / "custom/default_v1/file").write_text("early")
+    daemon.lxc("storage", "volume", "snapshot", pool, "v1", "s0")
+    (top / "custom/default_v1/file").write_text("now")
+    daemon.lxc("storage", "volume", "create", pool, "b1", "--type=block", "size=8MiB")
+
+
+def check_volumes(daemon, pool):
+    top = daemon.dir / "storage-pools" / pool
+    found = {v["name"]: v["content_type"] for v in daemon.api.get(
+        f"/1.0/storage-pools/{pool}/volumes/custom?recursion=1").metadata}
+    assert found == {"v1": "filesystem", "v1/s0": "filesystem", "b1": "block"}
+    daemon.lxc("storage", "volume", "restore", pool, "v1", "s0")
+    assert (top / "custom/default_v1/file").read_text() == "early"
+    for name in ("v1", "b1"):
+        daemon.lxc("storage", "volume", "delete", pool, name)
+    daemon.lxc("storage", "delete", pool)
+
+
+def answers_for(driver, source):
+    return answers("yes", "moved", driver, str(source), "", "no", "yes", "yes")
+
+
+@pytest.mark.limit(400)
+@pytest.mark.parametrize("driver", ["dir", "btrfs"])
+@pytest.mark.parametrize("theirs", [False, True], ids=["of ours", "of a real LXD"])
+def test_custom_volumes_of_a_lost_pool_are_found(peer, own_daemon, tmp_path, driver, theirs):
+    """The pool is the other daemon's afterwards: each finds what the other has made."""
+    source, target = (peer, own_daemon) if theirs else (own_daemon, peer)
+    place = tmp_path / "place"
+    place.mkdir()
+    if driver == "btrfs":
+        run("truncate", "-s", "256M", tmp_path / "disk.img")
+        run("mkfs.btrfs", "-q", tmp_path / "disk.img")
+        run("mount", "-o", "loop", tmp_path / "disk.img", place)
+        place = place / "pool"
+    try:
+        source.lxc("storage", "create", "moved", driver, f"source={place}")
+        make_volumes(source, "moved")
+        mount = source.dir / "storage-pools/moved"
+        statement = "DELETE FROM storage_pools WHERE name = 'moved'"
+        assert source.api.post("/internal/sql", {"database": "global", "query": statement}).status == 200
+        run("umount", "-l", mount, check=False)
+        text = answers_for(driver, place)
+        if theirs:
+            out = target.admin("recover", input=text, timeout=60).stdout
+        else:
+            out = run("lxd", "recover", env=target.env, input=text).stdout
+        assert ' - Volume "v1" on pool "moved" in project "default" (includes 1 snapshots)' in out
+        check_volumes(target, "moved")
+        run("umount", "-l", mount, check=False)
+    finally:
+        run("umount", "-l", tmp_path / "place", check=False)
+
+
 def test_only_the_local_socket_recovers(daemon, trusted):
     assert trusted.post("/internal/recover/validate", {}).status in (403, 404)
     assert daemon.api.post("/internal/recover/validate", {}).metadata == {"UnknownVolumes": None,
