@@ -29,6 +29,7 @@ class InstanceMetadataService;
 class InstancePublishService;
 class InstanceSnapshotService;
 class MetricsService;
+class VolumeBackupService;
 class WarningService;
 } // namespace lxdcore
 
@@ -46,6 +47,7 @@ struct Services {
     EventService& events;
     InstanceMetadataService& instance_metadata;
     BackupService& backups;
+    VolumeBackupService& volume_backups;
     InstanceSnapshotService& snapshots;
     InstancePublishService& publishing;
     MetricsService& metrics;

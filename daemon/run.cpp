@@ -154,6 +154,7 @@ Services services_of(Core& core) {
             core.events(),
             core.instance_metadata(),
             core.backups(),
+            core.volume_backups(),
             core.instance_snapshots(),
             core.publishing(),
             core.metrics(),

@@ -5,6 +5,7 @@
 
 #include <lxdcore/service/storage_volume_service.hpp>
 
+#include "http/exchange.hpp"
 #include "http/url.hpp"
 #include "routes/common.hpp"
 #include "routes/filter.hpp"
@@ -74,11 +75,20 @@ Response post(const Request& request, App& app) {
     return create(request, app, body);
 }
 
-Response post_typed(const Request& request, App& app) {
+Response post_described(const Request& request, App& app) {
     const auto body = decode<api::StorageVolumesPost>(request);
     if (body.name.empty()) throw Error{ErrorCode::InvalidArgument, "No name provided"};
     if (request.param("type") != "custom") refuse_type(request.param("type"));
     return create(request, app, body);
+}
+
+/// A backup's archive, or JSON.
+Awaitable<Response> post_typed(Exchange& exchange) {
+    Request& request = exchange.request;
+    if (is_volume_backup(request)) co_return co_await import_volume_backup(exchange);
+    request.body = co_await exchange.body.read_all(exchange.limits.json_bytes);
+    auto work = [&] { return post_described(request, exchange.app); };
+    co_return co_await exchange.blocking(work);
 }
 
 Response get(const Request& request, App& app) {
@@ -181,6 +191,7 @@ void add_storage_volume_routes(Router& router) {
                rename_snapshot);
     router.add(Method::Delete, "/1.0/storage-pools/{pool}/volumes/{type}/{name}/snapshots/{snapshot}", kProject,
                remove_snapshot);
+    add_volume_backup_routes(router);
 }
 
 } // namespace lxdcore::daemon

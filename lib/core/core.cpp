@@ -10,6 +10,7 @@
 #include "device/extension.hpp"
 #include "event/event_hub.hpp"
 #include "instance/instance_manager.hpp"
+#include "instance/volume_backups.hpp"
 #include "operation/operation_manager.hpp"
 #include "server/server_manager.hpp"
 #include "server/warnings.hpp"
@@ -81,6 +82,8 @@ struct Core::Impl {
         warnings = server::make_warning_service(*global, *events);
         storage = storage::make_storage_manager(*local, *global, dir, *events, log, std::move(storage_drivers));
         volumes = storage::make_custom_volumes({*local, *global, *storage, *operations, *events, log});
+        volume_backups = instance::make_volume_backups(
+            {*local, *global, dir, *storage, *volumes, *operations, *events, helper, log});
         network = network::make_network_manager(*local, *global, dir, *events, reactor, log);
         images = image::make_image_manager(
             *local, *global, dir, *storage, *operations, *events, helper, log,
@@ -128,11 +131,13 @@ struct Core::Impl {
         try {
             storage->start();
             volumes->start([this](const auto& project, const auto& name) { return runs(project, name); });
+            volume_backups->start();
             network->start();
             images->start();
             instances->start();
             if (autostart) instances->start_wanted();
             volumes->start_schedules();
+            volume_backups->start_expiry();
         } catch (...) {
             stop();
             throw;
@@ -142,6 +147,7 @@ struct Core::Impl {
     /// Before anything is destroyed that work in progress could still use.
     void stop() noexcept {
         if (volumes) volumes->stop();
+        if (volume_backups) volume_backups->stop();
         if (operations) operations->drain(std::chrono::milliseconds{0});
         if (instances) instances->stop();
         if (network) network->stop();
@@ -165,6 +171,7 @@ struct Core::Impl {
     std::unique_ptr<WarningService> warnings;
     std::unique_ptr<storage::StorageManager> storage;
     std::unique_ptr<storage::CustomVolumes> volumes;
+    std::unique_ptr<instance::VolumeBackups> volume_backups;
     std::unique_ptr<network::NetworkManager> network;
     std::unique_ptr<image::ImageManager> images;
     std::unique_ptr<instance::InstanceManager> instances;
@@ -179,6 +186,7 @@ InstanceSnapshotService& Core::instance_snapshots() noexcept { return *impl_->in
 InstancePublishService& Core::publishing() noexcept { return *impl_->instances; }
 InstanceMetadataService& Core::instance_metadata() noexcept { return *impl_->instances; }
 BackupService& Core::backups() noexcept { return *impl_->instances; }
+VolumeBackupService& Core::volume_backups() noexcept { return *impl_->volume_backups; }
 MetricsService& Core::metrics() noexcept { return *impl_->instances; }
 GuestApi& Core::guest_api() noexcept { return *impl_->instances; }
 ImageService& Core::images() noexcept { return *impl_->images; }

@@ -75,6 +75,14 @@ std::string_view operation_description(int type) {
         return "Deleting storage volume snapshot";
     case kVolumeSnapshotsExpire:
         return "Cleaning up expired volume snapshots";
+    case kVolumeBackupCreate:
+        return "Creating custom volume backup";
+    case kVolumeBackupRemove:
+        return "Deleting custom volume backup";
+    case kVolumeBackupRename:
+        return "Renaming custom volume backup";
+    case kVolumeBackupRestore:
+        return "Restoring custom volume backup";
     case kVolumeSnapshotRename:
         return "Renaming storage volume snapshot";
     case 45: // expired snapshots

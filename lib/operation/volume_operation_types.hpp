@@ -3,11 +3,15 @@
 
 namespace lxdcore {
 
-/// As OperationType, of snapshots of volumes.
+/// As OperationType, of snapshots and backups of volumes.
 enum VolumeOperationType : int {
     kVolumeSnapshotCreate = 34,
     kVolumeSnapshotDelete = 35,
     kVolumeSnapshotsExpire = 46,
+    kVolumeBackupCreate = 47,
+    kVolumeBackupRemove = 48,
+    kVolumeBackupRename = 49,
+    kVolumeBackupRestore = 50,
     kVolumeSnapshotRename = 53,
 };
 

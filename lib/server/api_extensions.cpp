@@ -133,6 +133,7 @@ const std::vector<std::string>& ServerService::api_extensions() {
         "certificate_token",                              // one-time tokens for new clients
         "metrics_authentication",                         // core.metrics_authentication
         "container_syscall_intercept_bpf_devices",        // device programs of cgroups
+        "custom_volume_backup",                           // backups of volumes
         "backup_override_name",                           // import under another name
         "storage_volume_state",                           // state of volumes
         "custom_volume_refresh",                          // refresh of a copy

@@ -27,14 +27,51 @@ def import_backup(daemon):
 
 
 def import_with_snapshot(daemon):
-    backups.upload(daemon, backups.archive(backups.index("f2", snapshots=["s0"])))
+    backups.upload(daemon, backups.archive(backups.index("f2", snapshots=["s0", "s1"])))
+
+
+V = "/1.0/storage-pools/default/volumes/custom"
+
+
+def make_volume(daemon):
+    daemon.api.run("POST", V, {"name": "v1"})
+    (daemon.dir / "storage-pools/default/custom/default_v1/file").write_text("content")
+    daemon.api.run("POST", V + "/v1/snapshots", {"name": "s0"})
+
+
+def back_volume_up(daemon):
+    daemon.api.run("POST", V + "/v1/backups", {"name": "b1", "compression_algorithm": "none"})
+
+
+def volume_with_backup(daemon):
+    make_volume(daemon)
+    back_volume_up(daemon)
+
+
+def import_volume(daemon):
+    backups.upload_volume(daemon, backups.volume_archive(backups.volume_index("v2", snapshots=["s0", "s1"])))
+
+
+def call(method, path, body=None):
+    return lambda daemon: daemon.api.run(method, path, body)
+
+
+def remove_volumes(daemon):
+    for name in ("v1", "v2"):
+        daemon.api.run("DELETE", f"{V}/{name}", ok=False)
+    tidy(daemon)
 
 
 def tidy(daemon):
     """The folder of the last one's snapshots stays until a restart."""
-    for folder in (daemon.dir / "storage-pools/default/containers-snapshots").iterdir():
+    pool = daemon.dir / "storage-pools/default"
+    for folder in (*(pool / "containers-snapshots").iterdir(), *(pool / "custom-snapshots").iterdir()):
         if not list(folder.iterdir()):
             folder.rmdir()
+
+
+def of_volumes(points, **fields):
+    return Scenario(points, clean=remove_volumes, **{"name": "volume", **fields})
 
 
 SCENARIOS = [
@@ -45,8 +82,15 @@ SCENARIOS = [
              action=lambda daemon: daemon.api.run("DELETE", "/1.0/instances/f1/backups/b1")),
     Scenario("instance-rename:*", before=with_backup, name="with-backup",
              action=lambda daemon: daemon.api.run("POST", "/1.0/instances/f1", {"name": "f2"})),
-    Scenario("import:volume", action=import_backup),
-    Scenario("import:snapshot", before=tidy, action=import_with_snapshot),
+    Scenario("import:staged import:volume", action=import_backup),
+    Scenario("import:staged", name="snapshots", times=(1, 2, 3), before=tidy, action=import_with_snapshot),
+    of_volumes("backup-create:*", before=make_volume, action=back_volume_up),
+    of_volumes("backup-rename:*", before=volume_with_backup, action=call("POST", V + "/v1/backups/b1", {"name": "b2"})),
+    of_volumes("backup-delete:*", before=volume_with_backup, action=call("DELETE", V + "/v1/backups/b1")),
+    of_volumes("volume-rename:*", name="with-backup", before=volume_with_backup, action=call("POST", V + "/v1", {"name": "v2"})),
+    of_volumes("volume-delete:*", name="with-backup", before=volume_with_backup, action=call("DELETE", V + "/v1")),
+    of_volumes("volume-create:* volume-import:*", name="import", before=tidy, action=import_volume),
+    of_volumes("volume-import:*", name="second", times=(2, 3), before=tidy, action=import_volume),
 ]
 
 

@@ -24,6 +24,7 @@
 #include <lxdcore/service/server_service.hpp>
 #include <lxdcore/service/storage_service.hpp>
 #include <lxdcore/service/storage_volume_service.hpp>
+#include <lxdcore/service/volume_backup_service.hpp>
 #include <lxdcore/service/warning_service.hpp>
 
 namespace lxdcore {
@@ -64,6 +65,7 @@ public:
     InstancePublishService& publishing() noexcept;
     InstanceMetadataService& instance_metadata() noexcept;
     BackupService& backups() noexcept;
+    VolumeBackupService& volume_backups() noexcept;
     MetricsService& metrics() noexcept;
     GuestApi& guest_api() noexcept;
     ImageService& images() noexcept;

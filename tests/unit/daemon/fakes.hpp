@@ -24,6 +24,7 @@
 #include <lxdcore/service/profile_service.hpp>
 #include <lxdcore/service/server_service.hpp>
 #include <lxdcore/service/storage_service.hpp>
+#include <lxdcore/service/volume_backup_service.hpp>
 #include <lxdcore/service/warning_service.hpp>
 
 namespace lxdcore::test {
@@ -279,6 +280,17 @@ public:
     OperationPtr import_backup(const BackupImport&) override { return nullptr; }
     nlohmann::json find_lost(const nlohmann::json&) override { return {}; }
     void recover_lost(const nlohmann::json&) override {}
+};
+
+class FakeVolumeBackups final : public VolumeBackupService {
+public:
+    std::vector<api::StorageVolumeBackup> backups(const VolumeRef&) const override { return {}; }
+    api::StorageVolumeBackup backup(const VolumeRef&, const std::string&) const override { return {}; }
+    OperationPtr create_backup(const VolumeRef&, const api::StorageVolumeBackupsPost&) override { return nullptr; }
+    OperationPtr rename_backup(const VolumeRef&, const std::string&, const std::string&) override { return nullptr; }
+    OperationPtr remove_backup(const VolumeRef&, const std::string&) override { return nullptr; }
+    BackupService::File open_backup(const VolumeRef&, const std::string&) override { return {}; }
+    OperationPtr import_backup(const VolumeImport&) override { return nullptr; }
 };
 
 class FakeMetadata final : public InstanceMetadataService {

@@ -30,7 +30,7 @@ TestDaemon::TestDaemon(daemon::Limits limits) {
     const auto sql = [](const std::string&, const std::string&) { return nlohmann::json::object(); };
     server = std::make_unique<daemon::Server>(
         daemon::Services{instances, images, profiles, networks, storage, settings, *operations, *events, metadata,
-                         backups, snapshots, publishing, metrics, warnings, guests, sql},
+                         backups, volume_backups, snapshots, publishing, metrics, warnings, guests, sql},
         daemon::Server::Options{dir.path(), limits, [this] { asked_to_stop = true; }}, log);
     server->listen_local({.path = dir.path() / "unix.socket", .group = "", .inherited = -1});
 }

@@ -48,6 +48,7 @@ struct TestDaemon {
     FakeStorage storage;
     FakeServer settings;
     FakeBackups backups;
+    FakeVolumeBackups volume_backups;
     FakeMetadata metadata;
     FakeSnapshots snapshots;
     FakePublishing publishing;
