@@ -90,7 +90,8 @@ SCENARIOS = [
     of_volumes("volume-rename:*", name="with-backup", before=volume_with_backup, action=call("POST", V + "/v1", {"name": "v2"})),
     of_volumes("volume-delete:*", name="with-backup", before=volume_with_backup, action=call("DELETE", V + "/v1")),
     of_volumes("volume-create:* volume-import:*", name="import", before=tidy, action=import_volume),
-    of_volumes("volume-import:*", name="second", times=(2, 3), before=tidy, action=import_volume),
+    of_volumes("volume-import:staged", name="later", times=(2, 3), before=tidy, action=import_volume),
+    of_volumes("volume-import:snapshot", name="later", times=(2,), before=tidy, action=import_volume),
 ]
 
 

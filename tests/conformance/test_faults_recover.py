@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """kill -9 at the named points of a recovery (R41, R45): what was lost is found or is still to be found."""
+import shutil
+
 import pytest
 
 import faults
 import test_faults_volumes
+from daemons import run
 from faults import Scenario
 
 POOLS = "/1.0/storage-pools"
@@ -30,10 +33,13 @@ def lost_volume(daemon):
 
 
 def lost_pool(daemon):
-    source = daemon.base / "lost-pool"
-    source.mkdir(exist_ok=True)
+    source, mount = daemon.base / "lost-pool", daemon.dir / "storage-pools/second"
+    shutil.rmtree(source, ignore_errors=True)
+    source.mkdir()
     daemon.api.run("POST", POOLS, {"name": "second", "driver": "dir", "config": {"source": str(source)}})
     forget(daemon, "DELETE FROM storage_pools WHERE name = 'second'")
+    run("umount", "-l", mount)
+    mount.rmdir()
 
 
 def recover(*names):

@@ -235,6 +235,8 @@ def test_custom_volumes_of_a_lost_pool_are_found(peer, own_daemon, tmp_path, dri
         statement = "DELETE FROM storage_pools WHERE name = 'moved'"
         assert source.api.post("/internal/sql", {"database": "global", "query": statement}).status == 200
         run("umount", "-l", mount, check=False)
+        if mount.exists() and not any(mount.iterdir()):
+            mount.rmdir()
         text = answers_for(driver, place)
         if theirs:
             out = target.admin("recover", input=text, timeout=60).stdout

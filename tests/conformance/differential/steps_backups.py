@@ -34,7 +34,7 @@ def volume_backups():
         S("DELETE", V + "/movedv/backups/b2"), S("GET", V + "/movedv/backups"),
         S("POST", V, data=b"nothing that is an archive", headers=RAW, note="no archive", deviation="D7"),
         S("POST", V, data=b"", headers=RAW, note="empty archive", deviation="D7"),
-        S("POST", "/1.0/storage-pools/nosuch/volumes/custom", data=b"x", headers=RAW, note="unknown pool", deviation="D7"),
+        S("POST", "/1.0/storage-pools/nosuch/volumes/custom", data=b"x", headers=RAW, note="unknown pool"),
         S("DELETE", V + "/movedv"),
     ]
 
