@@ -12,6 +12,7 @@
 
 #include <lxdcore/error.hpp>
 
+#include "util/fault_point.hpp"
 #include "util/rollback.hpp"
 #include "util/text.hpp"
 
@@ -84,6 +85,7 @@ storage::Staged BackupContent::receive(const image::Cage& cage, storage::Storage
         if (part.snapshot != snapshot) continue;
         stream_member(cage, *archive, part_file(layout(), part), space, stop,
                       [&](int fd) { sink->receive({.path = part.path, .read_only = part.read_only}, fd, stop); });
+        fault_point("import:part");
     }
     return sink->finish();
 }

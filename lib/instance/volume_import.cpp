@@ -14,10 +14,10 @@
 namespace lxdcore::instance {
 
 OperationPtr VolumeBackupsImpl::import_backup(const VolumeImport& request) {
-    (void)s_.pools.get(request.pool);
+    const auto driver = s_.pools.get(request.pool).driver;
     s_.pools.require_pool(request.pool);
     if (!request.name.empty()) names::check_volume(request.name);
-    auto index = read_volume_index(image::Cage{s_.helper}.backup_index(*request.archive, {}));
+    auto index = read_volume_index(image::Cage{s_.helper}.backup_index(*request.archive, {}), driver);
     index.volume.pool = request.pool;
     index.volume.project = request.project;
     if (!request.name.empty()) index.volume.name = request.name;

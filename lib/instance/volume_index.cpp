@@ -24,14 +24,14 @@ namespace {
 
 /// What this server knows; of what it keeps for itself only how the owners of the files are shifted. Values are judged
 /// by whoever makes the volume.
-api::StringMap options_of(const Json& object) {
+api::StringMap options_of(const Json& object, const std::string& driver) {
     api::StringMap out;
     for (const auto& [key, value] : api::to_string_map(member(object, "config"))) {
         if (value.empty()) continue;
         if (key == "volatile.idmap.last" || key == "volatile.idmap.next")
             out[key] = IdMap::parse(value).json();
         else if (!key.starts_with("volatile.") &&
-                 (key.starts_with("user.") || config::find(config::volume_keys(), key) != nullptr))
+                 (key.starts_with("user.") || config::find_volume_key(driver, key) != nullptr))
             out[key] = value;
     }
     return out;
@@ -44,12 +44,12 @@ bool is_block(const Json& object) {
     refuse(fmt::format("{} is no type of content", text::quote(type)));
 }
 
-storage::NewVolumeSnapshot snapshot_of(const Json& json, bool block) {
+storage::NewVolumeSnapshot snapshot_of(const Json& json, bool block, const std::string& driver) {
     const auto name = text_at(json, "name");
     storage::NewVolumeSnapshot out{.name = name.substr(name.rfind('/') + 1),
                                    .description = text_at(json, "description"),
                                    .expires_at = time_at(json, "expires_at"),
-                                   .config = options_of(json)};
+                                   .config = options_of(json, driver)};
     names::check_volume(out.name);
     if (member(json, "content_type").is_string() && is_block(json) != block)
         refuse("a snapshot is of another kind than its volume");
@@ -58,7 +58,7 @@ storage::NewVolumeSnapshot snapshot_of(const Json& json, bool block) {
 
 } // namespace
 
-VolumeIndex read_volume_index(const Json& document) {
+VolumeIndex read_volume_index(const Json& document, const std::string& driver) {
     VolumeIndex out;
     if (!document.is_object()) refuse("its index is no map");
     if (const auto type = text_at(document, "type"); type != "custom")
@@ -75,7 +75,7 @@ VolumeIndex read_volume_index(const Json& document) {
     out.volume.pool = text_at(document, "pool");
     out.volume.description = text_at(volume, "description");
     out.volume.block = is_block(volume);
-    out.volume.config = options_of(volume);
+    out.volume.config = options_of(volume, driver);
 
     std::vector<storage::NewVolumeSnapshot> known;
     std::set<std::string> seen;
@@ -83,7 +83,7 @@ VolumeIndex read_volume_index(const Json& document) {
     if (!snapshots.is_null() && !snapshots.is_array()) refuse("snapshots are no list");
     if (snapshots.size() > kMostSnapshots) refuse("it has too many snapshots");
     for (const auto& snapshot : snapshots) {
-        known.push_back(snapshot_of(snapshot, out.volume.block));
+        known.push_back(snapshot_of(snapshot, out.volume.block, driver));
         if (!seen.insert(known.back().name).second) refuse("two snapshots have one name");
     }
     for (const auto& name : list_at(document, "snapshots")) {

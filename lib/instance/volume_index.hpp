@@ -17,7 +17,7 @@ struct VolumeIndex {
     std::string backend;                               ///< storage driver
     bool optimized = false;                            ///< in the form of the driver
 };
-/// @throws Error InvalidArgument, Unsupported (of an instance)
-VolumeIndex read_volume_index(const nlohmann::json& document);
+/// @p driver: of the pool that it comes to. @throws Error InvalidArgument
+VolumeIndex read_volume_index(const nlohmann::json& document, const std::string& driver);
 
 } // namespace lxdcore::instance

@@ -85,9 +85,9 @@ void StorageManagerImpl::create_staged(const std::string& pool, const std::strin
                                        const std::vector<std::string>& snapshots, const StageContent& stage) {
     Rollback undo;
     create_volume(pool, project, instance, [&](StorageDriver& driver, const VolumeId& as) {
-        const auto row = need_volume(project, instance).id;
+        const auto row = need_volume(project, instance);
         for (const auto& snapshot : snapshots) {
-            const auto id = snapshot_volume(as.name, snapshot);
+            const auto id = instance_volume(row, snapshot);
             driver.remove(id); // without a row it is what an interruption left
             const auto staged = stage(driver, id, snapshot);
             Rollback discard;
@@ -96,8 +96,8 @@ void StorageManagerImpl::create_staged(const std::string& pool, const std::strin
             discard.commit();
             undo.add([owner = need_pool(pool), id] { owner->driver->remove(id); });
             global_.write([&](db::Transaction& tx) {
-                if (!snapshots_repository_.find(tx, row, snapshot))
-                    snapshots_repository_.insert(tx, {.volume = row, .name = snapshot});
+                if (!snapshots_repository_.find(tx, row.id, snapshot))
+                    snapshots_repository_.insert(tx, {.volume = row.id, .name = snapshot});
             });
         }
         return stage(driver, as, "");

@@ -4,6 +4,7 @@ import pytest
 
 import backups
 import faults
+from daemons import run
 from faults import Scenario
 
 IMAGE = {"type": "image", "alias": "bb"}
@@ -74,7 +75,36 @@ def of_volumes(points, **fields):
     return Scenario(points, clean=remove_volumes, **{"name": "volume", **fields})
 
 
+# -- streams of btrfs: an instance with a snapshot, and a subvolume inside of both -------------------------------------
+STREAMS = []
+
+
+def stream_pool(daemon):
+    daemon.api.run("POST", "/1.0/storage-pools", {"name": "streams", "driver": "btrfs", "config": {"size": "256MiB"}})
+    if not STREAMS:
+        disk = {"root": {"type": "disk", "path": "/", "pool": "streams"}}
+        daemon.api.run("POST", "/1.0/instances", {"name": "f1", "source": IMAGE, "devices": disk})
+        run("btrfs", "subvolume", "create", daemon.dir / "storage-pools/streams/containers/f1/rootfs/root/sub")
+        daemon.api.run("POST", "/1.0/instances/f1/snapshots", {"name": "s0"})
+        daemon.api.run("POST", "/1.0/instances/f1/backups", {"name": "b1", "optimized_storage": True})
+        STREAMS.append(daemon.api.get("/1.0/instances/f1/backups/b1/export").body)
+        daemon.api.run("DELETE", "/1.0/instances/f1")
+        daemon.api.run("DELETE", "/1.0/storage-pools/streams")
+        stream_pool(daemon)
+
+
+def import_streams(daemon):
+    backups.upload(daemon, STREAMS[0], name="f2", pool="streams")
+
+
+def remove_streams(daemon):
+    daemon.api.run("DELETE", "/1.0/instances/f2", ok=False)
+    daemon.api.run("DELETE", "/1.0/storage-pools/streams", ok=False)
+
+
 SCENARIOS = [
+    Scenario("import:part", times=(1, 2, 3, 4), before=stream_pool, action=import_streams, clean=remove_streams),
+    Scenario("import:staged import:volume", name="streams", before=stream_pool, action=import_streams, clean=remove_streams),
     Scenario("backup-create:*", before=make_instance, action=make_backup),
     Scenario("backup-rename:*", before=with_backup,
              action=lambda daemon: daemon.api.run("POST", "/1.0/instances/f1/backups/b1", {"name": "b2"})),

@@ -26,7 +26,7 @@ Json good() {
 void refused(const char* path, const Json& value) {
     auto document = good();
     document[Json::json_pointer{path}] = value;
-    CHECK_THROWS_AS_MESSAGE(read_volume_index(document), Error, path);
+    CHECK_THROWS_AS_MESSAGE(read_volume_index(document, "dir"), Error, path);
 }
 
 Json header(const Json& subvolumes) { return {{"subvolumes", subvolumes}}; }
@@ -37,7 +37,7 @@ void bad_header(const Json& subvolumes) { CHECK_THROWS_AS(read_parts(header(subv
 } // namespace
 
 TEST_CASE("the index of a backup says what the volume is") {
-    const auto index = read_volume_index(good());
+    const auto index = read_volume_index(good(), "dir");
     CHECK(index.volume.name == "v1");
     CHECK(index.volume.description == "told");
     CHECK_FALSE(index.volume.block);
@@ -64,8 +64,8 @@ TEST_CASE("an index of a volume that makes no sense is refused") {
     refused("/snapshots", Json::array({"s0", "s0"}));
     refused("/snapshots", Json::array({".."}));
     refused("/optimized", "yes");
-    CHECK_THROWS_AS(read_volume_index(Json::array()), Error);
-    CHECK_THROWS_AS(read_volume_index(nullptr), Error);
+    CHECK_THROWS_AS(read_volume_index(Json::array(), "dir"), Error);
+    CHECK_THROWS_AS(read_volume_index(nullptr, "dir"), Error);
 }
 
 TEST_CASE("streams of a backup have LXD's names") {
