@@ -34,15 +34,29 @@ std::string wanted_type(const Request& request, const std::string& base) {
     return type;
 }
 
-using Snapshots = std::map<std::string, std::vector<api::InstanceSnapshot>>; ///< by instance
+/// What recursion=2 shows beside the state, by instance.
+struct Parts {
+    std::map<std::string, std::vector<api::InstanceBackup>> backups;
+    std::map<std::string, std::vector<api::InstanceSnapshot>> snapshots;
 
-nlohmann::json shown(const api::Instance& instance, const api::InstanceState* state, const Snapshots& snapshots) {
+    static Parts of(const std::string& project, const App& app) {
+        return {app.core.backups.backups_by_instance(project), app.core.snapshots.snapshots_by_instance(project)};
+    }
+};
+
+/// As LXD: null for none.
+template <typename Map>
+nlohmann::json list_of(const Map& by_instance, const std::string& name) {
+    const auto it = by_instance.find(name);
+    return it == by_instance.end() ? nlohmann::json{} : nlohmann::json(it->second);
+}
+
+nlohmann::json shown(const api::Instance& instance, const api::InstanceState* state, const Parts& parts) {
     nlohmann::json json = instance;
     if (state == nullptr) return json;
     json["state"] = *state;
-    json["backups"] = nullptr;
-    const auto it = snapshots.find(instance.name);
-    json["snapshots"] = it == snapshots.end() ? nlohmann::json{} : nlohmann::json(it->second);
+    json["backups"] = list_of(parts.backups, instance.name);
+    json["snapshots"] = list_of(parts.snapshots, instance.name);
     return json;
 }
 
@@ -51,22 +65,23 @@ Response list_as_text(const std::vector<std::string>& projects, const std::strin
     const auto envelope = sync_envelope("[]");
     const auto middle = envelope.rfind(']');
     auto text = envelope.substr(0, middle);
-    Snapshots snapshots;
+    Parts parts;
     const auto visit = [&](const api::Instance& instance, const api::InstanceState* state) {
         if (!type.empty() && instance.type != type) return;
         if (text.size() > middle) text += ',';
         api::append_json(text, instance);
         if (state == nullptr) return;
         text.back() = ','; // goes on with what recursion=2 has more
-        const auto it = snapshots.find(instance.name);
-        text += R"("backups":null,"snapshots":)";
-        text += it == snapshots.end() ? "null" : api::encode_json(it->second);
+        text += R"("backups":)";
+        text += api::encode_json(list_of(parts.backups, instance.name));
+        text += R"(,"snapshots":)";
+        text += api::encode_json(list_of(parts.snapshots, instance.name));
         text += R"(,"state":)";
         text += api::encode_json(*state);
         text += '}';
     };
     for (const auto& project : projects) {
-        if (with_state) snapshots = app.core.snapshots.snapshots_by_instance(project);
+        if (with_state) parts = Parts::of(project, app);
         app.core.instances.each(project, with_state, visit);
     }
     text.append(envelope, middle);
@@ -81,10 +96,10 @@ Response list(const Request& request, App& app) {
     const auto projects = listed_projects(request, app);
     if ((recursion == 1 || recursion == 2) && filter.empty()) return list_as_text(projects, type, recursion == 2, app);
     auto reply = nlohmann::json::array();
-    Snapshots snapshots;
+    Parts parts;
     const auto visit = [&](const api::Instance& instance, const api::InstanceState* state) {
         if (!type.empty() && instance.type != type) return;
-        auto json = shown(instance, state, snapshots);
+        auto json = shown(instance, state, parts);
         if (!filter.matches(json)) return;
         reply.push_back(recursion == 0 ? nlohmann::json(url_of(base, instance.project, instance.name))
                                        : std::move(json));
@@ -94,7 +109,7 @@ Response list(const Request& request, App& app) {
             for (const auto& name : app.core.instances.names(project))
                 reply.push_back(url_of(base, project, name));
         } else {
-            if (recursion == 2) snapshots = app.core.snapshots.snapshots_by_instance(project);
+            if (recursion == 2) parts = Parts::of(project, app);
             app.core.instances.each(project, recursion == 2, visit);
         }
     }
@@ -131,9 +146,14 @@ Response get(const Request& request, App& app) {
     if (request.recursion() == 0) return Response::sync(instance, InstanceService::etag(instance));
     const InstanceRef ref{instance.project, instance.name};
     const auto state = app.core.instances.state(ref);
-    Snapshots snapshots;
-    if (auto list = app.core.snapshots.snapshots(ref); !list.empty()) snapshots[ref.name] = std::move(list);
-    return Response::sync(shown(instance, &state, snapshots), InstanceService::etag(instance));
+    Parts parts;
+    if (auto list = app.core.snapshots.snapshots(ref); !list.empty()) {
+        for (auto& snapshot : list)
+            snapshot.size = -1; // as LXD, which looks for sizes only where snapshots alone are asked for
+        parts.snapshots[ref.name] = std::move(list);
+    }
+    if (auto list = app.core.backups.backups(ref); !list.empty()) parts.backups[ref.name] = std::move(list);
+    return Response::sync(shown(instance, &state, parts), InstanceService::etag(instance));
 }
 
 Response put(const Request& request, App& app) {

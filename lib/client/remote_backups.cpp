@@ -14,6 +14,17 @@ std::vector<api::InstanceBackup> RemoteBackups::backups(const InstanceRef& ref) 
     return rest_->get_as<std::vector<api::InstanceBackup>>(instance_url(ref, kBackups).query("recursion", "1"));
 }
 
+std::map<std::string, std::vector<api::InstanceBackup>>
+RemoteBackups::backups_by_instance(const std::string& project) const {
+    std::map<std::string, std::vector<api::InstanceBackup>> found;
+    for (const auto& instance : rest_->get(Url{"/1.0/instances"}.query("recursion", "2").project(project))) {
+        const auto list = instance.find(kBackups);
+        if (list != instance.end() && list->is_array() && !list->empty())
+            found.emplace(instance.value("name", ""), list->get<std::vector<api::InstanceBackup>>());
+    }
+    return found;
+}
+
 api::InstanceBackup RemoteBackups::backup(const InstanceRef& ref, const std::string& name) const {
     return rest_->get_as<api::InstanceBackup>(instance_url(ref, kBackups, name));
 }

@@ -12,6 +12,8 @@ class RemoteBackups final : public BackupService {
 public:
     explicit RemoteBackups(std::shared_ptr<Rest> rest) : rest_{std::move(rest)} {}
     std::vector<api::InstanceBackup> backups(const InstanceRef& ref) const override;
+    std::map<std::string, std::vector<api::InstanceBackup>>
+    backups_by_instance(const std::string& project) const override;
     api::InstanceBackup backup(const InstanceRef& ref, const std::string& name) const override;
     OperationPtr create_backup(const InstanceRef& ref, const api::InstanceBackupsPost& request) override;
     OperationPtr rename_backup(const InstanceRef& ref, const std::string& name, const std::string& to) override;

@@ -43,6 +43,8 @@ std::vector<BackupRow> BackupRepository::list(Transaction& tx, std::int64_t owne
     return load(tx, fmt::format(" WHERE {} = :owner", owner_column()), {{":owner", owner}});
 }
 
+std::vector<BackupRow> BackupRepository::all(Transaction& tx) const { return load(tx, "", {}); }
+
 std::vector<BackupRow> BackupRepository::expired(Transaction& tx, const api::Time& now) const {
     auto rows = load(tx, "", {});
     std::erase_if(rows, [&](const BackupRow& row) { return !row.expires_at.at || *row.expires_at.at > *now.at; });

@@ -29,6 +29,7 @@ public:
     explicit BackupRepository(Of of) : instances_{of == Of::Instances} {}
 
     std::vector<BackupRow> list(Transaction& tx, std::int64_t owner) const; ///< by id
+    std::vector<BackupRow> all(Transaction& tx) const;                      ///< of all owners, by id
     std::vector<BackupRow> expired(Transaction& tx, const api::Time& now) const;
     /// @p owner_name: what stands before '/' in the table. @throws Error AlreadyExists
     std::int64_t insert(Transaction& tx, const std::string& owner_name, const BackupRow& row) const;

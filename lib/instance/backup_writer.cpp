@@ -33,13 +33,16 @@ std::string size_text(double bytes) {
 } // namespace
 
 Compression backup_compression(db::Database& global, const std::string& wanted) {
-    auto text = wanted;
-    if (text.empty()) {
+    auto value = wanted;
+    if (value.empty()) {
         const auto settings = global.read_value([](db::Transaction& tx) { return db::ConfigRepository::all(tx); });
-        if (const auto it = settings.find("backups.compression_algorithm"); it != settings.end()) text = it->second;
+        if (const auto it = settings.find("backups.compression_algorithm"); it != settings.end()) value = it->second;
     }
-    if (!text.empty()) config::check::compression(text);
-    return Compression::parse(text);
+    if (!value.empty()) config::check::compression(value);
+    auto compression = Compression::parse(value);
+    if (compression.name == "squashfs") // of images only
+        throw Error{ErrorCode::InvalidArgument, "Invalid compression algorithm " + text::quote(value)};
+    return compression;
 }
 
 std::string progress_text(std::int64_t bytes, std::chrono::nanoseconds taken) {

@@ -115,6 +115,8 @@ public:
     void remove_template(const InstanceRef& ref, const std::string& name) override;
 
     std::vector<api::InstanceBackup> backups(const InstanceRef& ref) const override;
+    std::map<std::string, std::vector<api::InstanceBackup>>
+    backups_by_instance(const std::string& project) const override;
     api::InstanceBackup backup(const InstanceRef& ref, const std::string& name) const override;
     OperationPtr create_backup(const InstanceRef& ref, const api::InstanceBackupsPost& request) override;
     OperationPtr rename_backup(const InstanceRef& ref, const std::string& name, const std::string& to) override;
@@ -173,6 +175,7 @@ private:
     // --- snapshots ---
     db::InstanceSnapshotRow load_snapshot(const Loaded& instance, const std::string& name) const; ///< @throws NotFound
     api::InstanceSnapshot to_api(const Loaded& instance, db::InstanceSnapshotRow row, const Expander& profiles) const;
+    std::int64_t size_of(const InstanceRef& ref, const std::string& snapshot) const noexcept; ///< -1: not known
     std::string next_snapshot_name(const Loaded& instance) const;
     api::Time snapshot_expiry(const Loaded& instance, const api::Time& from) const;
     void run_snapshot(const InstanceRef& ref, const std::string& name, const std::optional<api::Time>& expires_at,

@@ -41,6 +41,22 @@ std::vector<api::InstanceBackup> Manager::backups(const InstanceRef& ref) const 
     return out;
 }
 
+std::map<std::string, std::vector<api::InstanceBackup>> Manager::backups_by_instance(const std::string& project) const {
+    std::map<std::int64_t, std::string> names;
+    std::vector<db::BackupRow> rows;
+    s_.global.read([&](db::Transaction& tx) {
+        names.clear();
+        rows = backups_.all(tx);
+        if (rows.empty()) return;
+        for (const auto& instance : repo_.list(tx, project))
+            names[instance.id] = instance.name;
+    });
+    std::map<std::string, std::vector<api::InstanceBackup>> out;
+    for (const auto& row : rows)
+        if (const auto it = names.find(row.owner); it != names.end()) out[it->second].push_back(shown(row));
+    return out;
+}
+
 api::InstanceBackup Manager::backup(const InstanceRef& ref, const std::string& name) const {
     return shown(backup_store_.need(load(ref).row.id, name));
 }

@@ -60,6 +60,14 @@ api::InstanceSnapshot Manager::to_api(const Loaded& instance, db::InstanceSnapsh
     return out;
 }
 
+std::int64_t Manager::size_of(const InstanceRef& ref, const std::string& snapshot) const noexcept {
+    try {
+        return s_.storage.snapshot_usage(ref.project, ref.name, snapshot);
+    } catch (const std::exception&) { // a pool that is away hides no snapshot
+        return -1;
+    }
+}
+
 std::vector<std::string> Manager::snapshot_names(const InstanceRef& ref) const {
     const auto instance = load(ref);
     return s_.global.read_value([&](db::Transaction& tx) { return snapshot_repo_.names(tx, instance.row.id); });
@@ -72,6 +80,8 @@ std::vector<api::InstanceSnapshot> Manager::snapshots(const InstanceRef& ref) co
     for (auto& row :
          s_.global.read_value([&](db::Transaction& tx) { return snapshot_repo_.list(tx, instance.row.id); }))
         out.push_back(to_api(instance, std::move(row), profiles));
+    for (auto& snapshot : out)
+        snapshot.size = size_of(ref, snapshot.name);
     return out;
 }
 
@@ -101,7 +111,9 @@ Manager::snapshots_by_instance(const std::string& project) const {
 
 api::InstanceSnapshot Manager::snapshot(const InstanceRef& ref, const std::string& name) const {
     const auto instance = load(ref);
-    return to_api(instance, load_snapshot(instance, name), expander(ref.project));
+    auto out = to_api(instance, load_snapshot(instance, name), expander(ref.project));
+    out.size = size_of(ref, name);
+    return out;
 }
 
 void Manager::tell_snapshot(const InstanceRef& ref, const std::string& action, const std::string& name,

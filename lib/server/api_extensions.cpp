@@ -98,6 +98,7 @@ const std::vector<std::string>& ServerService::api_extensions() {
         "firewall_driver",                                // environment: firewall
         "custom_volume_snapshot_expiry",                  // snapshots.expiry of volumes
         "volume_snapshot_scheduling",                     // snapshots.schedule of volumes
+        "snapshot_disk_usage",                            // size of snapshots
         "resources_usb_pci",                              // USB and PCI devices
         "resources_cpu_threads_numa",                     // threads: numa_node
         "resources_cpu_core_die",                         // cores: die

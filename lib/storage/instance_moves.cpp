@@ -83,6 +83,7 @@ void StorageManagerImpl::move_instance(const std::string& project, const std::st
     fault_point("instance-volume-move:row");
     state_dir_.dir("containers").remove(name);
     link(name, to);
+    link_snapshots(project, instance, to);
     remove_copies(row.pool, name);
     intents_.end(intent);
 }
@@ -108,6 +109,7 @@ void StorageManagerImpl::repair_moves() {
                 remove_copies(row->pool == to ? from : to, name);
                 state_dir_.dir("containers").remove(name);
                 link(name, row->pool);
+                link_snapshots(intent.project, intent.entity, row->pool);
             }
             intents_.end(intent.id);
         } catch (const Error& error) { // a pool that is away: the next start tries again

@@ -61,6 +61,7 @@ void StorageManagerImpl::create_snapshot(const std::string& project, const std::
     undo.add([&] { driver.discard(staged); });
     driver.publish(staged);
     undo.commit();
+    link_snapshots(project, instance, volume.pool);
 }
 
 void StorageManagerImpl::create_instance_snapshot(const std::string& project, const std::string& instance,
@@ -127,6 +128,7 @@ void StorageManagerImpl::delete_instance_snapshot(const std::string& project, co
         if (const auto row = snapshots_repository_.find(tx, volume->id, snapshot))
             snapshots_repository_.remove(tx, row->id);
     });
+    link_snapshots(project, instance, volume->pool);
     if (trash) queue_discard(pool, *trash);
 }
 

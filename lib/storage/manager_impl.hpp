@@ -93,6 +93,8 @@ public:
     std::string instance_path(const std::string& project, const std::string& instance) const override;
     bool idmapped_mounts(const std::string& pool) const override;
     std::int64_t instance_usage(const std::string& project, const std::string& instance) const override;
+    std::int64_t snapshot_usage(const std::string& project, const std::string& instance,
+                                const std::string& snapshot) const override;
     void set_instance_quota(const std::string& project, const std::string& instance, std::int64_t bytes) override;
     void require_pool(const std::string& pool) const override;
 
@@ -139,6 +141,8 @@ private:
     Staged stage_of(StorageDriver& driver, const std::string& pool, const VolumeId& as, const InstanceVolume& source,
                     std::stop_token stop);
     void link(const std::string& volume, const std::string& pool) const;
+    /// LXD's link in snapshots/, there as long as the instance has any.
+    void link_snapshots(const std::string& project, const std::string& instance, const std::string& pool) const;
 
     TreeLock tree_lock(const std::string& pool, const std::string& fingerprint);
     void evict(const std::string& pool, StorageDriver& driver);

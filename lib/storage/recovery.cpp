@@ -194,7 +194,9 @@ void StorageManagerImpl::adopt_volume(const std::string& pool, const LostVolume&
         if (also) also(tx);
     });
     fault_point("recover-volume:recorded");
-    if (!volume.custom) link(volume_name(volume.project, volume.name), pool);
+    if (volume.custom) return;
+    link(volume_name(volume.project, volume.name), pool);
+    link_snapshots(volume.project, volume.name, pool);
 }
 
 } // namespace lxdcore::storage

@@ -43,6 +43,7 @@ StorageManagerImpl::~StorageManagerImpl() = default;
 void StorageManagerImpl::start() {
     state_dir_.make_dir("storage-pools", 0711);
     state_dir_.make_dir("containers", 0711);
+    state_dir_.make_dir("snapshots", 0700);
     repair_adoptions();
     repair_pools();
     const auto rows = global_.read_value([&](db::Transaction& tx) { return pools_repository_.list(tx); });
@@ -165,6 +166,7 @@ bool StorageManagerImpl::repair_rename(const db::Intent& intent, const std::stri
         const bool moved = pool->driver->exists({VolumePlace::Instance, right});
         if (moved || pool->driver->exists(volume)) pool->driver->rename(volume, right);
         state_dir_.dir("containers").remove(wrong);
+        state_dir_.dir("snapshots").remove(wrong);
     }
     intents_.end(intent.id);
     return true;
@@ -180,9 +182,11 @@ void StorageManagerImpl::repair_volumes_of(const std::string& pool, StorageDrive
         if (driver.exists({VolumePlace::Instance, name})) {
             link(name, row.pool);
             repair_snapshots(row, driver);
+            link_snapshots(row.project, row.name, row.pool);
             continue;
         }
         state_dir_.dir("containers").remove(name);
+        state_dir_.dir("snapshots").remove(name);
         const bool kept = global_.write_value([&](db::Transaction& tx) {
             const bool used = volumes_repository_.has_instance(tx, row.project, row.name);
             if (!used) volumes_repository_.remove(tx, row.id);

@@ -128,6 +128,9 @@ public:
     virtual bool idmapped_mounts(const std::string& pool) const = 0;
     /// Bytes used by the instance's root disk, if the pool can tell cheaply; -1 otherwise.
     virtual std::int64_t instance_usage(const std::string& project, const std::string& instance) const = 0;
+    /// The same of a snapshot: what only it keeps, where the pool can tell. @throws Error NotFound
+    virtual std::int64_t snapshot_usage(const std::string& project, const std::string& instance,
+                                        const std::string& snapshot) const = 0;
     /// Applies the root disk's size; 0 removes the limit. Pools without quotas ignore it with a log line.
     virtual void set_instance_quota(const std::string& project, const std::string& instance, std::int64_t bytes) = 0;
     /// @throws Error NotFound, Unavailable "Storage pool \"x\" unavailable on this server"

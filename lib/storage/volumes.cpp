@@ -148,6 +148,15 @@ void StorageManagerImpl::link(const std::string& volume, const std::string& pool
     links.symlink(fmt::format("{}/storage-pools/{}/containers/{}", state_dir_.path(), pool, volume), volume);
 }
 
+void StorageManagerImpl::link_snapshots(const std::string& project, const std::string& instance,
+                                        const std::string& pool) const {
+    const auto links = state_dir_.dir("snapshots");
+    const auto name = volume_name(project, instance);
+    links.remove(name);
+    if (!instance_snapshots(project, instance).empty())
+        links.symlink(fmt::format("{}/storage-pools/{}/containers-snapshots/{}", state_dir_.path(), pool, name), name);
+}
+
 /// The row comes first: it is the record of the intent, and start() removes one whose volume never came to be.
 void StorageManagerImpl::create_volume(const std::string& pool_name, const std::string& project,
                                        const std::string& instance, const MakeVolume& make) {
@@ -233,6 +242,8 @@ void StorageManagerImpl::rename_instance(const std::string& project, const std::
     undo.commit();
     state_dir_.dir("containers").remove(old_name);
     link(new_name, row.pool);
+    state_dir_.dir("snapshots").remove(old_name);
+    link_snapshots(project, to, row.pool);
     intents_.end(intent);
 }
 
@@ -242,6 +253,7 @@ void StorageManagerImpl::delete_instance(const std::string& project, const std::
     const auto name = volume_name(project, instance);
     const auto row = find_volume(project, instance);
     state_dir_.dir("containers").remove(name);
+    state_dir_.dir("snapshots").remove(name);
     if (!row) return;
     const auto pool = need_pool(row->pool);
     for (const auto& snapshot : pool->driver->list_snapshots(instance_volume(name))) {
@@ -288,6 +300,14 @@ std::int64_t StorageManagerImpl::instance_usage(const std::string& project, cons
     const auto pool = need_pool(row.pool);
     const auto* quotas = pool->driver->quotas();
     return quotas ? quotas->usage(instance_volume(volume_name(project, instance), row.id)) : -1;
+}
+
+std::int64_t StorageManagerImpl::snapshot_usage(const std::string& project, const std::string& instance,
+                                                const std::string& snapshot) const {
+    const auto row = need_volume(project, instance);
+    const auto pool = need_pool(row.pool);
+    const auto* quotas = pool->driver->quotas();
+    return quotas ? quotas->usage(instance_volume(row, snapshot)) : -1;
 }
 
 void StorageManagerImpl::set_instance_quota(const std::string& project, const std::string& instance,

@@ -89,6 +89,80 @@ def test_expiry_is_set_shown_and_kept(daemon, api, container):
     assert api.get(url).metadata["expires_at"] == "2031-01-01T00:00:00Z"
 
 
+@pytest.fixture
+def btrfs_pool(daemon, api, name):
+    pool = "bt" + name
+    api.run("POST", "/1.0/storage-pools", {"name": pool, "driver": "btrfs", "config": {"size": "1GiB"}})
+    yield pool
+    remove(daemon, name)
+    remove(daemon, name + "-b")
+    api.run("DELETE", f"/1.0/storage-pools/{pool}")
+
+
+def sizes(api, instance):
+    """Of the snapshots of an instance, wherever they are shown."""
+    shown = api.get(f"/1.0/instances/{instance}/snapshots?recursion=1").metadata
+    found = {s["name"]: s["size"] for s in shown}
+    assert found == {name: snapshot_of(api, instance, name)["size"] for name in found}
+    return found
+
+
+def test_the_size_of_a_snapshot_is_what_only_it_keeps(daemon, api, name, btrfs_pool):
+    make_in(api, name, btrfs_pool)
+    daemon.lxc("config", "device", "set", name, "root", "size", "500MiB")  # turns counting on
+    root = rootfs(daemon, name, btrfs_pool) / "root"
+    (root / "big").write_bytes(os.urandom(8 << 20))
+    run("sync")
+    daemon.lxc("snapshot", name, "s0")
+    run("sync")
+    assert sizes(api, name)["s0"] < 1 << 20
+    (root / "big").unlink()
+    run("sync")
+    wait_until(lambda: sizes(api, name)["s0"] >= 8 << 20, what="the snapshot alone has the file")
+
+
+def test_a_pool_that_does_not_count_gives_no_sizes(daemon, api, container):
+    daemon.lxc("snapshot", container, "s0")
+    assert sizes(api, container) == {"s0": -1}
+
+
+def test_links_to_snapshots_are_there_as_long_as_there_are_any(daemon, api, container, second, other_pool):
+    def link(name):
+        path = daemon.dir / "snapshots" / name
+        return os.readlink(path) if path.is_symlink() else None
+
+    def target(name, pool="default"):
+        return str(daemon.dir / "storage-pools" / pool / "containers-snapshots" / name)
+
+    assert link(container) is None
+    daemon.lxc("snapshot", container, "s0")
+    daemon.lxc("snapshot", container, "s1")
+    assert link(container) == target(container)
+    daemon.lxc("delete", f"{container}/s1")
+    assert link(container) == target(container)
+    daemon.lxc("rename", container, second)
+    assert link(container) is None and link(second) == target(second)
+    daemon.lxc("copy", second, container)
+    assert link(container) == target(container)
+    daemon.lxc("move", second, "-s", other_pool)
+    assert link(second) == target(second, other_pool)
+    daemon.lxc("delete", f"{second}/s0")
+    daemon.lxc("delete", container)
+    assert link(second) is None and link(container) is None
+
+
+def test_recursion_shows_snapshots_and_backups(daemon, api, container):
+    daemon.lxc("snapshot", container, "s0")
+    api.run("POST", f"/1.0/instances/{container}/backups", {"name": "b0", "compression_algorithm": "none"})
+    alone = api.get(f"/1.0/instances/{container}?recursion=1").metadata
+    listed = next(i for i in api.get("/1.0/instances?recursion=2").metadata if i["name"] == container)
+    filtered = api.get(f"/1.0/instances?recursion=2&filter=name+eq+{container}").metadata[0]
+    for shown in (alone, listed, filtered):
+        assert [s["name"] for s in shown["snapshots"]] == ["s0"]
+        assert [(b["name"], b["instance_only"]) for b in shown["backups"]] == [("b0", False)]
+        assert shown["backups"] == api.get(f"/1.0/instances/{container}/backups?recursion=1").metadata
+
+
 @pytest.mark.limit(200)
 def test_expired_snapshots_go_by_themselves(daemon, api, container):
     api.run("POST", f"/1.0/instances/{container}/snapshots", {"name": "old", "expires_at": "2020-01-01T00:00:00Z"})
@@ -211,10 +285,12 @@ def test_deleting_an_instance_deletes_its_snapshots(daemon, api, container):
     assert "| 0 " in rows or daemon.kind == "lxd"
 
 
-@pytest.mark.parametrize("compression", ["gzip", "none", "zstd", "xz -1", "bzip2", "lzma"])
+@pytest.mark.parametrize("compression", ["gzip", "none", "zstd", "xz -1", "bzip2", "lzma", "squashfs"])
 def test_a_published_instance_launches(daemon, api, container, second, compression):
     if daemon.kind == "lxd" and " " in compression:
         pytest.skip("one is enough")
+    if daemon.kind == "lxd" and compression == "squashfs":
+        pytest.skip("needs tar2sqfs")
     folder = rootfs(daemon, container) / "root"
     (folder / "hole").touch()
     os.truncate(folder / "hole", 1 << 20)
@@ -300,8 +376,8 @@ def test_r46_a_disk_that_takes_no_more_leaves_all_as_it_was(daemon, api, name, s
     if trouble == "full":
         free = os.statvfs(folder)
         (folder / "filler").write_bytes(bytes(max(0, free.f_bavail * free.f_frsize - (3 << 20))))
-    else:
-        run("mount", "-o", "remount,ro", folder)
+    else:  # busy while the tree of the image is written out
+        wait_until(lambda: run("mount", "-o", "remount,ro", folder, check=False).returncode == 0, what="read-only")
     before = names_below(folder)
     for method, path, body in (
             ("POST", f"/1.0/instances/{name}/snapshots", {"name": "s1"}),

@@ -272,6 +272,9 @@ public:
 class FakeBackups final : public BackupService {
 public:
     std::vector<api::InstanceBackup> backups(const InstanceRef&) const override { return {}; }
+    std::map<std::string, std::vector<api::InstanceBackup>> backups_by_instance(const std::string&) const override {
+        return {};
+    }
     api::InstanceBackup backup(const InstanceRef&, const std::string&) const override { return {}; }
     OperationPtr create_backup(const InstanceRef&, const api::InstanceBackupsPost&) override { return nullptr; }
     OperationPtr rename_backup(const InstanceRef&, const std::string&, const std::string&) override { return nullptr; }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -29,6 +30,9 @@ public:
     virtual ~BackupService();
     virtual std::vector<api::InstanceBackup>
     backups(const InstanceRef& ref) const = 0; ///< in the order of their making
+    /// Of all instances of a project that have any, by their names.
+    virtual std::map<std::string, std::vector<api::InstanceBackup>>
+    backups_by_instance(const std::string& project) const = 0;
     virtual api::InstanceBackup backup(const InstanceRef& ref, const std::string& name) const = 0;
     /// The operation has "create_backup_progress" and can be cancelled.
     virtual OperationPtr create_backup(const InstanceRef& ref, const api::InstanceBackupsPost& request) = 0;

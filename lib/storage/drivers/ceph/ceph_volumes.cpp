@@ -237,7 +237,7 @@ void CephDriver::set_quota(const VolumeId& volume, std::int64_t bytes) {
 }
 
 std::int64_t CephDriver::usage(const VolumeId& volume) const {
-    if (mounted(volume)) return static_cast<std::int64_t>(host().space(open(volume)).used);
+    if (volume.snapshot.empty() && mounted(volume)) return static_cast<std::int64_t>(host().space(open(volume)).used);
     if (!text::is_true(value("ceph.rbd.du", "true"))) return -1;
     const auto report =
         nlohmann::json::parse(tools().run(rbd({"--format", "json", "du", object_of(volume)})), nullptr, false);

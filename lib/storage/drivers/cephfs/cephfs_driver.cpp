@@ -222,6 +222,7 @@ void CephfsDriver::set_quota(const VolumeId& volume, std::int64_t bytes) {
 }
 
 std::int64_t CephfsDriver::usage(const VolumeId& volume) const {
+    if (!volume.snapshot.empty()) return -1; // what it shares is not known
     return text::parse_int(backend_.host->attribute(open(volume), "ceph.dir.rbytes")).value_or(-1);
 }
 

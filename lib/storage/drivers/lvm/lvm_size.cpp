@@ -47,6 +47,7 @@ void LvmDriver::set_quota(const VolumeId& volume, std::int64_t bytes) {
 }
 
 std::int64_t LvmDriver::usage(const VolumeId& volume) const {
+    if (!volume.snapshot.empty()) return -1; // what it shares is not known
     if (mounted(volume)) return static_cast<std::int64_t>(host().space(open(volume)).used);
     const auto now = find(object_of(volume));
     if (!now || !thin()) return -1;

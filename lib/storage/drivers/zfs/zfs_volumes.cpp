@@ -201,7 +201,8 @@ void ZfsDriver::set_quota(const VolumeId& volume, std::int64_t bytes) {
 }
 
 std::int64_t ZfsDriver::usage(const VolumeId& volume) const {
-    const bool own = !volume.snapshot.empty() || text::is_true(value_of(volume, "zfs.use_refquota"));
+    // Of a snapshot as LXD: what only it keeps.
+    const bool own = volume.snapshot.empty() && text::is_true(value_of(volume, "zfs.use_refquota"));
     return text::parse_int(property(object_of(volume), own ? "referenced" : "used")).value_or(-1);
 }
 
