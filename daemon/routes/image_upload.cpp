@@ -109,8 +109,6 @@ Response publish(const nlohmann::json& body, const std::string& type, const Requ
                           .aliases = {},
                           .expires_at = put.expires_at};
     if (wanted.compression.empty()) wanted.compression = app.core.server.get("images.compression_algorithm");
-    if (wanted.compression == "squashfs")
-        throw Error{ErrorCode::InvalidArgument, "exec: \"tar2sqfs\": executable file not found in $PATH"};
     if (body.contains("aliases") && body["aliases"].is_array())
         for (const auto& alias : body["aliases"])
             if (alias.is_object())

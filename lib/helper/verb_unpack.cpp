@@ -10,6 +10,7 @@
 #include <exception>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <fcntl.h>
 #include <grp.h>
@@ -40,6 +41,8 @@ namespace {
 constexpr int kArchive = 5;
 constexpr int kTarget = 6;
 constexpr int kOnlyLook = -1;
+constexpr std::size_t kMostComplaints = 65536;
+constexpr std::size_t kMostMetadata = 1 << 20;
 
 struct Cage {
     std::int64_t host_id = 0, ids = 0, seconds = 0;
@@ -169,35 +172,71 @@ bool only_devices(const std::string& complaints) {
     return true;
 }
 
-void unsquash(int archive, int target) {
+struct Unsquashed {
+    int code = 0;
+    std::string text; ///< what it wrote to @p stream, or the beginning of it
+};
+
+/// @p options and what of the archive they are about.
+Unsquashed run_unsquashfs(int archive, std::vector<const char*> options, const std::vector<const char*>& entries,
+                          int stream, std::size_t most) {
     int ends[2];
-    if (::fchdir(target) != 0 || ::pipe2(ends, O_CLOEXEC) != 0) throw_errno("unpack");
+    if (::pipe2(ends, O_CLOEXEC) != 0) throw_errno("unpack");
     UniqueFd reading{ends[0]}, writing{ends[1]};
     const auto source = "/proc/self/fd/" + std::to_string(archive);
+    options.insert(options.begin(), "unsquashfs");
+    options.push_back(source.c_str());
+    options.insert(options.end(), entries.begin(), entries.end());
+    options.push_back(nullptr);
     const pid_t child = ::fork();
     if (child < 0) throw_errno("unpack: fork");
     if (child == 0) {
         ::fcntl(archive, F_SETFD, 0);
-        ::dup2(writing.get(), STDERR_FILENO);
-        ::execlp("unsquashfs", "unsquashfs", "-f", "-n", "-q", "-p", "2", "-d", ".", source.c_str(), nullptr);
+        ::dup2(writing.get(), stream);
+        ::execvp("unsquashfs", const_cast<char* const*>(options.data()));
         ::_exit(127);
     }
     writing.reset();
-    std::string complaints;
+    Unsquashed out;
     char block[4096];
     for (ssize_t n = 0; (n = ::read(reading.get(), block, sizeof block)) != 0;) {
         if (n < 0 && errno != EINTR) break;
-        if (n > 0 && complaints.size() < 65536) complaints.append(block, static_cast<std::size_t>(n));
+        if (n > 0 && out.text.size() < most) out.text.append(block, static_cast<std::size_t>(n));
     }
     int status = 0;
     while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
     }
-    const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+    out.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+    if (out.code == 127) throw Error{ErrorCode::Unsupported, "unsquashfs is not installed (squashfs-tools)"};
+    return out;
+}
+
+void unsquash(int archive, int target, bool image) {
+    if (::fchdir(target) != 0) throw_errno("unpack");
+    const auto entries =
+        image ? std::vector<const char*>{"metadata.yaml", "templates", "rootfs"} : std::vector<const char*>{};
+    const auto [code, complaints] =
+        run_unsquashfs(archive, {"-f", "-n", "-q", "-p", "2", "-d", "."}, entries, STDERR_FILENO, kMostComplaints);
     if (code == 0 || (code == 2 && only_devices(complaints))) return;
-    if (code == 127) throw Error{ErrorCode::Unsupported, "unsquashfs is not installed (squashfs-tools)"};
     if (complaints.find("No space left") != std::string::npos)
         throw Error{ErrorCode::NoSpace, "unpack: No space left on device"};
     throw Error{ErrorCode::InvalidArgument, "Damaged image: " + complaints.substr(0, complaints.find('\n'))};
+}
+
+/// What an image in one file is; all of it is looked at when it is unpacked.
+nlohmann::json glance_at_squashfs(int archive) {
+    const auto list = run_unsquashfs(archive, {"-l", "-d", "", "-max-depth", "1"}, {}, STDOUT_FILENO, kMostComplaints);
+    if (list.code != 0) throw Error{ErrorCode::InvalidArgument, "Damaged image: no squashfs can be read"};
+    const auto lines = "\n" + list.text + "\n";
+    nlohmann::json found{{"metadata", nullptr},
+                         {"has_metadata", lines.find("\n/metadata.yaml\n") != std::string::npos},
+                         {"has_rootfs", lines.find("\n/rootfs\n") != std::string::npos}};
+    if (!found["has_metadata"]) return found;
+    const auto metadata = run_unsquashfs(archive, {"-cat"}, {"metadata.yaml"}, STDOUT_FILENO, kMostMetadata + 1);
+    if (metadata.code != 0 || metadata.text.size() > kMostMetadata)
+        throw Error{ErrorCode::InvalidArgument, "Damaged image: metadata.yaml cannot be read"};
+    found["metadata"] = api::parse_yaml(metadata.text);
+    return found;
 }
 
 /// The caged child, from clone() to its end.
@@ -214,8 +253,12 @@ void caged(const Cage& cage, int socket, Reply& reply) {
     set_limits(cage);
     if (cage.squashfs) {
         freeze_filesystem();
-        unsquash(archive, target);
-        reply.ok(nlohmann::json::object());
+        auto found = nlohmann::json::object();
+        if (cage.unpack)
+            unsquash(archive, target, cage.content.image);
+        else
+            found = glance_at_squashfs(archive);
+        reply.ok(found);
         return;
     }
     leave_filesystem();

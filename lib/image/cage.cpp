@@ -98,7 +98,7 @@ struct Target {
 };
 
 nlohmann::json call(const HelperProgram& helper, const Task& task, int archive, std::optional<Target> target,
-                    std::stop_token stop) {
+                    std::stop_token stop, const std::function<void(std::int64_t)>& read = {}) {
     auto [host_id, ids] = cage_ids();
     if (task.any_owner) ids = kAllIds - host_id; // files on disk may have those of any id map
     const auto bytes = target && !task.sparse ? std::min(kMaxBytes, free_space(target->space)) : kMaxBytes;
@@ -120,6 +120,7 @@ nlohmann::json call(const HelperProgram& helper, const Task& task, int archive, 
         return helper.call("unpack", request, fds, kTimeLimit, [&] {
             if (stop.stop_requested()) throw Error{ErrorCode::Cancelled, "Operation cancelled"};
             if (target && free_space(target->space) <= 0) throw full;
+            if (read) read(::lseek(archive, 0, SEEK_CUR)); // the child reads by the same open file
         });
     } catch (const Error& error) {
         // More than may be written here, though not more than an image may have.
@@ -173,16 +174,18 @@ ArchiveReport Cage::inspect(int archive, bool image, std::stop_token stop) const
     const auto format = detect_format(archive);
     const auto size = size_of(archive);
     if (!ends_well(archive, format, size)) throw Error{ErrorCode::InvalidArgument, "Damaged image: truncated file"};
-    if (format == Format::Squashfs) return {}; // unsquashfs looks for more when it is unpacked
-    const auto* mode = size > kReadWhole ? "glance" : "inspect";
+    // unsquashfs looks for more when it is unpacked
+    if (format == Format::Squashfs && !image) return {};
+    const auto* mode = size > kReadWhole || format == Format::Squashfs ? "glance" : "inspect";
     const auto reply = call(helper_, {mode, image ? "image" : "root"}, archive, {}, std::move(stop));
     return {.metadata = reply.value("metadata", nlohmann::json{}),
             .has_metadata = reply.value("has_metadata", false),
             .has_rootfs = reply.value("has_rootfs", false)};
 }
 
-void Cage::unpack(int archive, const Dir& target, bool image, std::stop_token stop) const {
-    call(helper_, {"unpack", image ? "image" : "root"}, archive, Target{target.fd(), target}, std::move(stop));
+void Cage::unpack(int archive, const Dir& target, bool image, std::stop_token stop,
+                  const std::function<void(std::int64_t)>& read) const {
+    call(helper_, {"unpack", image ? "image" : "root"}, archive, Target{target.fd(), target}, std::move(stop), read);
 }
 
 nlohmann::json Cage::backup_index(int archive, std::stop_token stop) const {

@@ -33,7 +33,10 @@ public:
     /// as its import is not to take as long as its unpacking, which checks everything again.
     ArchiveReport inspect(int archive, bool image, std::stop_token stop) const;
     /// @p image: metadata.yaml, templates and rootfs; otherwise the archive is a root filesystem.
-    void unpack(int archive, const Dir& target, bool image, std::stop_token stop) const;
+    /// @p read is told several times a second how many bytes of the archive have been read; of a squashfs it is not
+    /// known.
+    void unpack(int archive, const Dir& target, bool image, std::stop_token stop,
+                const std::function<void(std::int64_t)>& read = {}) const;
     /// backup/index.yaml of a backup, parsed in the cage. @throws Error InvalidArgument if it has none
     nlohmann::json backup_index(int archive, std::stop_token stop) const;
     /// Another document of a backup; null if it has none.

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <lxdcore/error.hpp>
@@ -15,6 +16,7 @@
 #include "image/image_metadata.hpp"
 #include "image/manager_impl.hpp"
 #include "operation/operation_types.hpp"
+#include "operation/progress.hpp"
 #include "util/fault_point.hpp"
 #include "util/names.hpp"
 #include "util/rollback.hpp"
@@ -173,10 +175,19 @@ storage::VolumeFiller ImageManagerImpl::filler(const std::string& fingerprint) {
     names::check_fingerprint(fingerprint);
     return [this, fingerprint](const Dir& target, OperationContext& op) {
         const auto metadata = images_.open_file(fingerprint, O_RDONLY);
-        cage_.unpack(metadata.get(), target, true, op.stop_token());
-        if (!images_.exists(fingerprint + ".rootfs")) return;
-        const auto rootfs = images_.open_file(fingerprint + ".rootfs", O_RDONLY);
-        cage_.unpack(rootfs.get(), target.make_dir("rootfs", 0755), false, op.stop_token());
+        const bool split = images_.exists(fingerprint + ".rootfs");
+        const auto rootfs = split ? images_.open_file(fingerprint + ".rootfs", O_RDONLY) : UniqueFd{};
+        struct stat status {};
+        if (::fstat(split ? rootfs.get() : metadata.get(), &status) != 0) throw_errno("image file");
+        Progress progress{op, "create_instance_from_image_unpack", "Unpack", status.st_size};
+        const auto tell = [&](std::int64_t bytes) { progress.at(bytes); };
+        if (split) {
+            cage_.unpack(metadata.get(), target, true, op.stop_token());
+            cage_.unpack(rootfs.get(), target.make_dir("rootfs", 0755), false, op.stop_token(), tell);
+        } else {
+            cage_.unpack(metadata.get(), target, true, op.stop_token(), tell);
+        }
+        progress.finish();
     };
 }
 

@@ -12,6 +12,7 @@
 #include "db/config_repository.hpp"
 #include "image/cage.hpp"
 #include "storage/tree_archive.hpp"
+#include "util/text.hpp"
 
 namespace lxdcore::instance {
 

@@ -11,9 +11,11 @@
 
 #include <lxdcore/api/metadata.hpp>
 
+#include "image/cage.hpp"
 #include "instance/architecture.hpp"
 #include "instance/creation.hpp"
 #include "operation/operation_types.hpp"
+#include "operation/progress.hpp"
 #include "storage/tree_archive.hpp"
 #include "util/compressed_output.hpp"
 #include "util/fault_point.hpp"
@@ -28,45 +30,8 @@ namespace lxdcore::instance {
 namespace {
 
 constexpr std::chrono::seconds kPatience{10};
-constexpr std::chrono::milliseconds kBetweenReports{500};
 constexpr const char* kMetadata = "metadata.yaml";
-
-/// "12.34MB", as LXD shows sizes.
-std::string size_text(double bytes) {
-    constexpr const char* kUnits[] = {"B", "kB", "MB", "GB", "TB"};
-    std::size_t unit = 0;
-    while (bytes >= 1000 && unit + 1 < std::size(kUnits)) {
-        bytes /= 1000;
-        ++unit;
-    }
-    return unit == 0 ? fmt::format("{:.0f}{}", bytes, kUnits[unit]) : fmt::format("{:.2f}{}", bytes, kUnits[unit]);
-}
-
-/// Says now and then how much has been packed.
-class PackProgress {
-public:
-    explicit PackProgress(OperationContext& op) : op_{op} {}
-    void add(std::size_t bytes) {
-        bytes_ += static_cast<std::int64_t>(bytes);
-        const auto now = std::chrono::steady_clock::now();
-        if (now - said_ < kBetweenReports) return;
-        said_ = now;
-        const std::chrono::duration<double> spent = now - begun_;
-        const auto speed = static_cast<double>(bytes_) / std::max(spent.count(), 0.001);
-        op_.update_metadata(
-            {{"create_image_from_container_pack_progress",
-              fmt::format("Image pack: {} ({}/s)", size_text(static_cast<double>(bytes_)), size_text(speed))},
-             {"progress",
-              {{"stage", "create_image_from_container_pack"},
-               {"processed", std::to_string(bytes_)},
-               {"speed", std::to_string(static_cast<std::int64_t>(speed))}}}});
-    }
-
-private:
-    OperationContext& op_;
-    std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now(), said_ = begun_;
-    std::int64_t bytes_ = 0;
-};
+constexpr std::int64_t kCheckEvery = 16 << 20; ///< bytes between two looks at the free space
 
 /// What an image of the instance says about itself: as the instance's own, of now.
 api::ImageMetadata image_metadata(const Dir& volume, const Loaded& instance, const PublishRequest& request) {
@@ -103,6 +68,11 @@ void read_all(int fd, const ByteSink& store) {
 
 OperationPtr Manager::publish(const PublishRequest& request) {
     const auto compression = Compression::parse(request.compression);
+    if (!compression.available()) { // as LXD, which has another program for these
+        const auto program = compression.name == "squashfs" ? "tar2sqfs" : compression.name;
+        throw Error{ErrorCode::InvalidArgument,
+                    fmt::format("exec: {}: executable file not found in $PATH", text::quote(program))};
+    }
     const InstanceRef ref{request.project, request.instance};
     const auto instance = load(ref);
     if (!request.snapshot.empty() && !s_.global.read_value([&](db::Transaction& tx) {
@@ -131,7 +101,9 @@ void Manager::run_publish(const PublishRequest& request, OperationContext& op) {
             if (alias.name == wanted.name) throw Error{ErrorCode::AlreadyExists, "Alias already exists: " + alias.name};
     const auto metadata = image_metadata(volume, instance, request);
     const auto ids = disk_idmap(instance);
-    PackProgress progress{op};
+    const auto rootfs = volume.dir("rootfs");
+    Progress progress{op, "create_image_from_container_pack", "Image pack",
+                      storage::archive_bytes(rootfs, op.stop_token())};
 
     // Packed and compressed on a thread of its own; here the result is hashed and stored.
     int ends[2];
@@ -143,20 +115,28 @@ void Manager::run_publish(const PublishRequest& request, OperationContext& op) {
     const std::stop_callback forward{op.stop_token(), [&] { halt.request_stop(); }};
     std::jthread packer{[&, stop = halt.get_token()] {
         try {
-            const auto output = compressed_output(out.get(), Compression::parse(request.compression), stop);
-            TarWriter tar{[&](const char* data, std::size_t size) {
-                output->write(data, size);
-                progress.add(size);
-            }};
+            const auto images = s_.state_dir.dir("images");
+            const auto output = compressed_output(out.get(), Compression::parse(request.compression), stop, &images);
+            TarWriter tar{
+                [&, packed = std::int64_t{0}, check = kCheckEvery](const char* data, std::size_t size) mutable {
+                    if (packed >= check) { // a squashfs is first made beside the images
+                        if (image::free_space(images) <= 0)
+                            throw Error{ErrorCode::NoSpace, "No space left for the image"};
+                        check += kCheckEvery;
+                    }
+                    output->write(data, size);
+                    progress.at(packed += static_cast<std::int64_t>(size));
+                }};
             add_file(tar, kMetadata, api::metadata_to_yaml(metadata));
             const auto in_container = [&](std::int64_t id) { return ids.ns_uid(id).value_or(0); };
             storage::ArchiveOptions options{.prefix = "rootfs", .stop = stop};
             if (!ids.ranges.empty()) options.map_id = in_container;
-            storage::archive_tree(volume.dir("rootfs"), tar, options);
+            storage::archive_tree(rootfs, tar, options);
             if (volume.exists("templates"))
                 storage::archive_tree(volume.dir("templates"), tar, {.prefix = "templates", .stop = stop});
             tar.finish();
             output->finish();
+            progress.finish();
         } catch (...) {
             failure = std::current_exception();
         }

@@ -252,4 +252,24 @@ void archive_file(int fd, const std::string& name, TarWriter& tar, const std::st
     Content{tar, stop}.write(fd, entry);
 }
 
+std::int64_t archive_bytes(const Dir& tree, const std::stop_token& stop) {
+    std::int64_t bytes = 0;
+    std::vector<std::string> left{""};
+    while (!left.empty() && !stop.stop_requested()) {
+        const auto path = std::move(left.back());
+        left.pop_back();
+        try {
+            const auto dir = tree.dir(path);
+            for (const auto& name : dir.list()) {
+                struct stat status {};
+                if (::fstatat(dir.fd(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
+                if (S_ISDIR(status.st_mode)) left.push_back(path.empty() ? name : path + "/" + name);
+                if (S_ISREG(status.st_mode)) bytes += std::min<std::int64_t>(status.st_size, status.st_blocks * 512);
+            }
+        } catch (const Error&) { // removed, or deeper than a path can be
+        }
+    }
+    return bytes;
+}
+
 } // namespace lxdcore::storage

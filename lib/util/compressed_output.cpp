@@ -3,6 +3,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <utility>
 #include <vector>
 
@@ -52,8 +53,8 @@ std::vector<std::string> command_of(const Compression& compression) {
 /// A compressor between us and the file.
 class Program final : public CompressedOutput {
 public:
-    Program(int fd, const Compression& compression, std::stop_token stop)
-        : fd_{fd}, start_{::lseek(fd, 0, SEEK_CUR)}, name_{compression.name}, stop_{std::move(stop)} {
+    Program(int fd, const std::vector<std::string>& argv, std::stop_token stop, int as = 1)
+        : fd_{fd}, start_{::lseek(fd, 0, SEEK_CUR)}, name_{argv.front()}, stop_{std::move(stop)} {
         // A stream socket: unlike a pipe it can be written without a SIGPIPE when the child does not read.
         int ends[2];
         if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) throw_errno("socketpair");
@@ -61,8 +62,8 @@ public:
         const UniqueFd theirs{ends[1]};
         if (::fcntl(input_.get(), F_SETFL, O_NONBLOCK) != 0) throw_errno("socketpair");
         SpawnOptions options;
-        options.argv = command_of(compression);
-        options.fds = {{theirs.get(), 0}, {fd, 1}};
+        options.argv = argv;
+        options.fds = {{theirs.get(), 0}, {fd, as}};
         process_ = spawn(options);
     }
     void write(const char* data, std::size_t size) override {
@@ -109,6 +110,40 @@ private:
     Process process_;
 };
 
+/// Reads a tar stream; its own descriptor is the file's name.
+constexpr const char* kSquasher = "sqfstar";
+
+class Squashed final : public CompressedOutput {
+public:
+    Squashed(int fd, const Dir& scratch, std::stop_token stop)
+        : fd_{fd}, stop_{stop}, file_{scratch.open_file(".", O_TMPFILE | O_RDWR, 0600)},
+          program_{file_.get(),
+                   {kSquasher, "-quiet", "-no-progress", "-force", "-exit-on-error", "-mem", "256M", "/proc/self/fd/3"},
+                   std::move(stop),
+                   3} {}
+    void write(const char* data, std::size_t size) override { program_.write(data, size); }
+    void finish() override {
+        program_.finish();
+        std::vector<char> block(1 << 20);
+        for (off_t at = 0;;) {
+            if (stop_.stop_requested()) throw Error{ErrorCode::Cancelled, "Operation cancelled"};
+            const auto n = ::pread(file_.get(), block.data(), block.size(), at);
+            if (n < 0 && errno == EINTR) continue;
+            if (n < 0) throw_errno("read squashfs");
+            if (n == 0) return;
+            write_fully(fd_, block.data(), static_cast<std::size_t>(n));
+            at += n;
+        }
+    }
+    std::int64_t written() const override { return program_.written(); }
+
+private:
+    int fd_;
+    std::stop_token stop_;
+    UniqueFd file_;
+    Program program_;
+};
+
 } // namespace
 
 CompressedOutput::~CompressedOutput() = default;
@@ -119,21 +154,36 @@ Compression Compression::parse(std::string_view text) {
     if (parts.empty() || parts[0].empty()) return result;
     result.name = parts[0];
     bool known = false;
-    for (const auto* name : {"none", "gzip", "bzip2", "lzma", "xz", "zstd"})
+    for (const auto* name : {"none", "gzip", "bzip2", "lzma", "xz", "zstd", "squashfs"})
         known = known || result.name == name;
     const bool level =
         parts.size() == 2 && parts[1].size() == 2 && parts[1][0] == '-' && parts[1][1] >= '1' && parts[1][1] <= '9';
     if (level) result.level = parts[1][1] - '0';
-    if (!known || (parts.size() > 1 && !level))
+    if (!known || (parts.size() > 1 && (!level || result.name == "squashfs")))
         throw Error{ErrorCode::InvalidArgument, "Invalid compression algorithm " + text::quote(text)};
     return result;
 }
 
-std::unique_ptr<CompressedOutput> compressed_output(int fd, const Compression& compression, std::stop_token stop) {
+bool Compression::available() const {
+    if (name == "none" || name == "gzip") return true;
+    const char* path = ::getenv("PATH");
+    for (const auto& folder : text::split(path != nullptr ? path : "/usr/bin:/bin", ':'))
+        if (::access(fmt::format("{}/{}", folder, name == "squashfs" ? std::string{kSquasher} : name).c_str(), X_OK) ==
+            0)
+            return true;
+    return false;
+}
+
+std::unique_ptr<CompressedOutput> compressed_output(int fd, const Compression& compression, std::stop_token stop,
+                                                    const Dir* scratch) {
     if (compression.name == "none") return std::make_unique<Plain>(fd);
     if (compression.name == "gzip")
         if (auto parallel = parallel_gzip(fd, compression.level, stop)) return parallel;
-    return std::make_unique<Program>(fd, compression, std::move(stop));
+    if (compression.name == "squashfs") {
+        if (scratch == nullptr) throw Error{ErrorCode::InvalidArgument, "Invalid compression algorithm \"squashfs\""};
+        return std::make_unique<Squashed>(fd, *scratch, std::move(stop));
+    }
+    return std::make_unique<Program>(fd, command_of(compression), std::move(stop));
 }
 
 } // namespace lxdcore

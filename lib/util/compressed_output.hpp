@@ -7,15 +7,19 @@
 #include <string>
 #include <string_view>
 
+#include "util/dir.hpp"
+
 namespace lxdcore {
 
-/// How a stream is compressed: "none", "gzip", "bzip2", "lzma", "xz" or "zstd", and a level.
+/// How a stream is compressed: "none", "gzip", "bzip2", "lzma", "xz" or "zstd", and a level. "squashfs" makes a
+/// filesystem of a tar stream.
 struct Compression {
     std::string name = "gzip";
     int level = 0; ///< 1 to 9; 0: what is usual
 
     /// "xz -3". The text has been checked: config::check::compression. "" is gzip. @throws InvalidArgument
     static Compression parse(std::string_view text);
+    bool available() const; ///< false when it needs a program that is not there
 };
 
 /// A file that is written compressed, on all processors where the format allows it; with bounded memory. Thread-bound.
@@ -28,7 +32,9 @@ public:
     virtual std::int64_t written() const = 0; ///< bytes of the file so far
 };
 
-/// Writes to @p fd, which is borrowed, from where it stands.
-std::unique_ptr<CompressedOutput> compressed_output(int fd, const Compression& compression, std::stop_token stop);
+/// Writes to @p fd, which is borrowed, from where it stands. A squashfs is made as a nameless file in @p scratch first,
+/// as its beginning is written last. @throws InvalidArgument without one
+std::unique_ptr<CompressedOutput> compressed_output(int fd, const Compression& compression, std::stop_token stop,
+                                                    const Dir* scratch = nullptr);
 
 } // namespace lxdcore

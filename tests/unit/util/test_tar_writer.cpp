@@ -121,6 +121,36 @@ TEST_CASE("what is compressed is what its own program unpacks") {
     }
 }
 
+TEST_CASE_FIXTURE(Archive, "a squashfs has what the tar stream had") {
+    fs::create_directory(temp / "scratch");
+    const auto scratch = Dir::open((temp / "scratch").string());
+    const auto path = temp / "a.squashfs";
+    const UniqueFd fd{::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC, 0600)};
+    TarEntry sparse{.name = "sparse", .mode = 0640, .size = 8 << 20};
+    sparse.extents = {{1 << 20, 1024}};
+    tar.entry({.type = TarEntry::Type::Directory, .name = "d", .uid = 1000, .gid = 2000, .mode = 0711});
+    file({.name = "d/f", .mode = 04755}, "content");
+    tar.entry({.type = TarEntry::Type::Hardlink, .name = "d/again", .target = "d/f"});
+    tar.entry(sparse);
+    tar.data(std::string(1024, 'x').data(), 1024);
+    tar.finish();
+    auto out = compressed_output(fd.get(), Compression::parse("squashfs"), {}, &scratch);
+    out->write(bytes.data(), bytes.size());
+    out->finish();
+    CHECK(fs::is_empty(temp / "scratch"));
+    run_checked({"unsquashfs", "-q", "-n", "-d", (temp / "out").string(), path.string()});
+    struct stat status {};
+    REQUIRE(::lstat((temp / "out/d/f").c_str(), &status) == 0);
+    CHECK(status.st_mode == (S_IFREG | 04755));
+    CHECK(status.st_nlink == 2);
+    CHECK(test::read_file(temp / "out/d/again") == "content");
+    CHECK(test::read_file(temp / "out/sparse").substr((1 << 20) - 1, 1026) == '\0' + std::string(1024, 'x') + '\0');
+}
+
+TEST_CASE("a squashfs needs a directory to be made in") {
+    CHECK_THROWS_AS(compressed_output(1, Compression::parse("squashfs"), {}), Error);
+}
+
 TEST_CASE("an empty stream is compressed too") {
     const test::TempDir temp;
     RunOptions options;
@@ -130,7 +160,7 @@ TEST_CASE("an empty stream is compressed too") {
 }
 
 TEST_CASE("a compressor is one of a few names and a level") {
-    for (const auto* bad : {"gzip --help", "gzip -10", "sh", "gzip -1 -2", "none;x", "xz -9e"})
+    for (const auto* bad : {"gzip --help", "gzip -10", "sh", "gzip -1 -2", "none;x", "xz -9e", "squashfs -1"})
         CHECK_THROWS_AS(Compression::parse(bad), Error);
     CHECK(Compression::parse("").name == "gzip");
     CHECK(Compression::parse("xz -9").level == 9);
