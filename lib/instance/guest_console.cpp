@@ -36,7 +36,11 @@ std::function<void()> ConsoleSession::posted(void (ConsoleSession::*step)()) {
 OperationPtr ConsoleSession::create(int width, int height) {
     width_ = width;
     height_ = height;
-    console_ = open_lxc_console(guest_.lxc_path, guest_.lxc_name);
+    try {
+        console_ = open_lxc_console(guest_.lxc_path, guest_.lxc_name);
+    } catch (const Error& error) { // said on the channel, as LXD does
+        services_.log.debug("No console", {{"instance", guest_.ref.name}, {"err", error.what()}});
+    }
     int fds[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0) throw_errno("socketpair");
     ours_.reset(fds[0]);
@@ -88,6 +92,7 @@ void ConsoleSession::add_channels() {
 void ConsoleSession::attach() {
     if (finished_ || std::exchange(attached_, true)) return;
     if (timer_ != 0) services_.reactor.cancel(std::exchange(timer_, 0));
+    if (!console_.master) return refuse();
     resize(width_, height_);
     const auto copy = [](const UniqueFd& fd) { return UniqueFd{::fcntl(fd.get(), F_DUPFD_CLOEXEC, 3)}; };
     in_ = std::make_unique<Relay>(services_.reactor, copy(ours_), copy(console_.master), 0, [] {});
@@ -98,6 +103,18 @@ void ConsoleSession::attach() {
     init_token_ = services_.reactor.watch(guest_.init_pidfd->get(), EPOLLIN,
                                           [self = shared_from_this()](std::uint32_t) { self->end({}); });
     services_.events.lifecycle(guest_.ref.project, "instance-console", instance_url(guest_.ref), {{"type", "console"}});
+}
+
+/// Whoever has the console keeps it. The reader gets the words of LXD's helper, and then the end of its stream.
+void ConsoleSession::refuse() {
+    constexpr std::string_view text = "Error: Failed running forkconsole: \"attaching to the container failed\"\n\r";
+    if (::send(ours_.get(), text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT) < 0) return end(kRefused);
+    ::shutdown(ours_.get(), SHUT_WR);
+    // A client that does not read ends it too late.
+    timer_ = services_.reactor.after(kConnectTime, [self = shared_from_this()] {
+        self->timer_ = 0;
+        self->end(kRefused);
+    });
 }
 
 void ConsoleSession::on_message(const nlohmann::json& message) {

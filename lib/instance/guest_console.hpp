@@ -26,7 +26,11 @@ private:
     void resize(int width, int height);
     void end(const std::string& error);
     std::function<void()> posted(void (ConsoleSession::*step)());
-    void detached() { end({}); }
+    void refuse();
+    void detached() { end(console_.master ? "" : kRefused); }
+
+    /// LXD's text for a reader that was told that another one has the console.
+    static constexpr const char* kRefused = "write /dev/pts/ptmx: file already closed";
 
     const GuestAccess::Services services_;
     const RunningGuest guest_;

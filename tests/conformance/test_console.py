@@ -2,6 +2,8 @@
 """The console: attaching, a second reader, detaching, the end of the container, and its log."""
 import contextlib
 import json
+import os
+import subprocess
 import time
 
 import pytest
@@ -75,17 +77,51 @@ def test_detaching_frees_the_console_for_the_next(api, talking):
         wait_until(lambda: console.state() in ("Success", "gone"), what="end of the operation")  # noqa: B023
 
 
-@pytest.mark.ours  # LXD takes the request and writes the error of its helper to the second reader
-def test_a_second_reader_is_refused_and_the_first_stays(api, talking):
+REFUSED = b'Error: Failed running forkconsole: "attaching to the container failed"\n'
+
+
+def test_a_second_reader_is_told_and_the_first_stays(api, daemon, talking):
     first = Console(api, talking).attach()
-    reply = api.post(f"/1.0/instances/{talking}/console", {"type": "console"})
-    if reply.status == 202:
-        assert api.wait(reply.operation())["status"] == "Failure"
-    else:
-        assert reply.status >= 400 and reply.error
+    first.data.send_binary(b"first\n")
+    assert b"<first>" in first.read_until(b"<first>")
+    for _ in range(3):
+        second = Console(api, talking).attach()
+        assert REFUSED in second.read_until(b"never", patience=5)
+        second.close()
+        if daemon.kind == "lxdcored":  # LXD's stays
+            wait_until(lambda: second.state() in ("Failure", "gone"), what="end of the operation")  # noqa: B023
     first.data.send_binary(b"still\n")
     assert b"<still>" in first.read_until(b"<still>")
     first.close()
+
+
+def test_the_stock_client_says_that_somebody_else_has_the_console(api, daemon, talking):
+    first = Console(api, talking).attach()
+    first.data.send_binary(b"first\n")
+    assert b"<first>" in first.read_until(b"<first>")
+    ours, theirs = os.openpty()
+    with subprocess.Popen(["lxc", "console", talking], env=daemon.env, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as client:
+        os.close(theirs)
+        shown = client.stdout.read()
+    os.close(ours)
+    assert client.returncode == 1
+    assert REFUSED.strip() in shown and b"write /dev/pts/ptmx: file already closed" in shown
+    first.close()
+
+
+@pytest.mark.ours  # in LXD the log of a running container is cleared by liblxc, which then has none to show
+def test_the_log_is_cleared_while_somebody_is_attached(api, talking):
+    console = Console(api, talking).attach()
+    console.data.send_binary(b"to-the-log\n")
+    assert b"<to-the-log>" in console.read_until(b"<to-the-log>")
+    path = f"/1.0/instances/{talking}/console"
+    wait_until(lambda: b"<to-the-log>" in api.get(path).body, what="line in the log")
+    assert api.delete(path).status == 200
+    assert b"<to-the-log>" not in api.get(path).body
+    console.data.send_binary(b"more\n")
+    assert b"<more>" in console.read_until(b"<more>")
+    console.close()
+    assert api.delete("/1.0/instances/nosuch/console").status == 404
 
 
 @pytest.mark.ours
