@@ -115,6 +115,11 @@ public:
         std::unique_lock lock{registry_->mutex};
         registry_->closing = true;
         registry_->fewer.wait_for(lock, patience, [this] { return registry_->running == 0; });
+        const auto left = registry_->records;
+        lock.unlock();
+        // Whoever ends now does not wait for an archive to be packed: that is undone.
+        for (const auto& record : left)
+            record->interrupt();
     }
 
     std::size_t running() const override {

@@ -111,6 +111,10 @@ void OperationRecord::cancel() {
     if (options_.klass == OperationClass::Token) finish(api::Status::Cancelled, "");
 }
 
+void OperationRecord::interrupt() {
+    if (options_.klass == OperationClass::Task) stop_.request_stop();
+}
+
 const OperationRecord::Slot* OperationRecord::find_slot_locked(const std::string& secret) const {
     const Slot* found = nullptr;
     for (const auto& slot : slots_) { // all of them, so that the time says nothing

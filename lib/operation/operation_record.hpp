@@ -43,6 +43,8 @@ public:
     std::string add_channel(const std::string& name, Channel channel, std::function<void()> on_connect);
     void announce(); ///< Pending, to listeners
     void run();      ///< Pending → Running
+    /// The process is about to end: work that asks for it gives up, whether it may be cancelled or not.
+    void interrupt();
     /// The end; later ends are ignored. A cancelled operation ends as Cancelled unless it succeeded regardless.
     void finish(api::Status status, const std::string& error);
 

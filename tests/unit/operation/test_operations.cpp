@@ -61,6 +61,24 @@ struct Gate {
 
 } // namespace
 
+TEST_CASE("who ends the service does not wait for long work, which is asked to give up") {
+    Fixture f;
+    std::atomic<bool> begun = false;
+    auto op = f.operations->start({}, [&](OperationContext& context) {
+        begun = true;
+        begun.notify_all();
+        while (true) {
+            context.throw_if_cancelled();
+            std::this_thread::sleep_for(milliseconds{5});
+        }
+    });
+    begun.wait(false);
+    CHECK(code_of([&] { op->cancel(); }) == ErrorCode::BadState);
+    f.operations->drain(milliseconds{0});
+    REQUIRE(op->wait(long_enough));
+    CHECK(op->status() == Status::Cancelled);
+}
+
 TEST_CASE("an operation looks like LXD's") {
     Fixture f;
     Gate gate;
