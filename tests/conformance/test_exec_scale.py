@@ -69,6 +69,27 @@ def test_two_hundred_commands_at_once(api, daemon, running):
         assert list(pool.map(one, range(200))) == [number % 200 for number in range(200)]
 
 
+def test_sixteen_at_once_are_made_used_and_removed(api, daemon, name):
+    """Each with commands of its own, some of which are interrupted by the end of their container."""
+    names = [f"{name}-{i}" for i in range(16)]
+
+    def life(one):
+        path = f"/1.0/instances/{one}"
+        api.run("POST", "/1.0/instances", {"name": one, "source": {"type": "image", "alias": "bb"}}, timeout=110)
+        api.run("PUT", path + "/state", {"action": "start"}, timeout=110)
+        assert api.exec(one, ["hostname"])[:2] == (0, one + "\n")
+        left = api.post(path + "/exec", {"command": ["sleep", "4646"], "wait-for-websocket": False}).operation()
+        api.run("PUT", path + "/state", {"action": "stop", "force": True}, timeout=110)
+        reply = api.get(left + "/wait?timeout=20", timeout=60)
+        assert reply.status == 404 or reply.metadata["status_code"] >= 200, reply.body
+        api.run("DELETE", path, timeout=110)
+        return api.get(path).status
+
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        assert list(pool.map(life, names)) == [404] * 16
+    assert not processes_in("sleep 4646")
+
+
 @pytest.mark.ours
 def test_r58_a_thousand_commands_leave_nothing(api, daemon, running):
     def some(count):
@@ -105,6 +126,44 @@ def test_r53_streams_of_256_megabytes_need_no_memory(daemon, running):
     assert size == 256 * MEGABYTE
     assert digest.hexdigest() == hashlib.sha256(bytes(256 * MEGABYTE)).hexdigest()
     assert most < before + 64
+
+
+def peak(pid):
+    """The most memory that a process has had, MiB; 0 when it is gone."""
+    with contextlib.suppress(OSError):
+        if found := re.search(r"VmHWM:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text()):
+            return int(found.group(1)) / 1024
+    return 0
+
+
+def helpers_of(daemon):
+    """The helpers that stand between the daemon and commands."""
+    found = []
+    for pid in pathlib.Path(f"/proc/{daemon.pid}/task/{daemon.pid}/children").read_text().split():
+        with contextlib.suppress(OSError):
+            if b"lxdcore-helper" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.append(pid)
+    return found
+
+
+@pytest.mark.ours
+@pytest.mark.limit(400)
+@pytest.mark.parametrize("way", ["in", "out"])
+def test_r53_a_gigabyte_each_way_needs_no_memory_of_daemon_or_helper(daemon, running, way):
+    pathlib.Path(f"/proc/{daemon.pid}/clear_refs").write_text("5")  # the peak begins anew
+    before, size, most = resident(daemon), 1 << 30, {}
+    if way == "in":
+        command = ["sh", "-c", "head -c 1073741824 /dev/zero | lxc exec \"$1\" -- sh -c 'cat | wc -c'", "sh", running]
+    else:
+        command = ["sh", "-c", "lxc exec \"$1\" -- head -c 1073741824 /dev/zero | wc -c", "sh", running]
+    with subprocess.Popen(command, env=daemon.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as client:
+        while client.poll() is None:
+            for pid in helpers_of(daemon):
+                most[pid] = max(most.get(pid, 0), peak(pid))
+            time.sleep(0.2)
+        assert int(client.stdout.read()) == size and client.returncode == 0
+    assert peak(daemon.pid) < before + 32
+    assert all(value < 32 for value in most.values()), most
 
 
 @pytest.mark.ours
