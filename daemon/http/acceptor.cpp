@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/acceptor.hpp"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -38,7 +40,19 @@ struct AcceptLoop : std::enable_shared_from_this<AcceptLoop> {
         wait();
     }
 
+    /// A peer that is gone without a word is noticed within 80 s (R56).
+    void keep_alive(int fd) const {
+        const auto set = [&](int level, int option, int value) {
+            ::setsockopt(fd, level, option, &value, sizeof value);
+        };
+        set(SOL_SOCKET, SO_KEEPALIVE, 1);
+        set(IPPROTO_TCP, TCP_KEEPIDLE, 30);
+        set(IPPROTO_TCP, TCP_KEEPINTVL, 10);
+        set(IPPROTO_TCP, TCP_KEEPCNT, 5);
+    }
+
     void hand_over(int fd) {
+        if (family != AF_UNIX) keep_alive(fd);
         IoThread& thread = threads.next();
         Socket socket{thread.io(), asio::generic::stream_protocol{family, 0}, fd};
         asio::post(thread.io(), [self = shared_from_this(), &thread, socket = std::move(socket)]() mutable {

@@ -20,6 +20,7 @@ struct WebSocket::Impl : std::enable_shared_from_this<WebSocket::Impl> {
     }
     /// One limit serves both: the first two silences send a ping, the third ends it.
     void silent() {
+        if (may_be_silent && !closing) pinged = 0;
         if (closing || ++pinged > 2) {
             socket.next_layer().close();
             return;
@@ -36,6 +37,7 @@ struct WebSocket::Impl : std::enable_shared_from_this<WebSocket::Impl> {
     int pinged = 0;
     bool ping_pending = false;
     bool closing = false;
+    bool may_be_silent = false;
 };
 
 WebSocket::WebSocket(Stream stream, Deadlines& deadlines, const Limits& limits)
@@ -71,6 +73,8 @@ Awaitable<WebSocket::Kind> WebSocket::read(asio::mutable_buffer into, std::size_
         if (impl->socket.is_message_done() && impl->socket.got_text()) co_return Kind::EndOfStream;
     }
 }
+
+void WebSocket::allow_silence() { impl_->may_be_silent = true; }
 
 void WebSocket::read_ahead(std::size_t size) { impl_->socket.next_layer().enable(size); }
 

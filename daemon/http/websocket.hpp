@@ -28,6 +28,9 @@ public:
     Awaitable<void> accept(const HandshakeRequest& request);
     /// The next piece of data, whatever its frame; @p size is set for Data.
     Awaitable<Kind> read(asio::mutable_buffer into, std::size_t& size);
+    /// A peer that answers no ping is kept from now on: some clients read only where they expect something. Whether the
+    /// peer is there at all, the kernel finds out.
+    void allow_silence();
     /// Takes up to @p size bytes from the socket at once from now on: for large inputs.
     void read_ahead(std::size_t size);
     /// As read(), with the frames that are here already. The bytes in @p size come before what is returned, even if

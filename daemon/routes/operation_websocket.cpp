@@ -222,6 +222,8 @@ Awaitable<Response> websocket(Exchange& exchange) {
         pump->open();
         accept_close_requests(pump, executor);
         pump->socket = co_await exchange.upgrade();
+        // The stock client does not read where it only writes (control, input), nor while nobody takes the output.
+        pump->socket->allow_silence();
     } catch (...) {
         failure = std::current_exception();
     }

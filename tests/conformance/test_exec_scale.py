@@ -198,6 +198,22 @@ def test_a_client_that_vanishes_ends_its_command(api, running, interactive):
     wait_until(lambda: api.get(command.operation).status == 404 or api.get(command.operation).metadata["status_code"] >= 200, what="end of the operation")
 
 
+@pytest.mark.limit(240)
+def test_commands_may_take_their_time(daemon, running):
+    """The stock client answers no pings where it only writes, nor while nobody takes the output."""
+    ways = {"input is empty": ([], subprocess.DEVNULL), "input is open": ([], subprocess.PIPE), "terminal": (["-t"], subprocess.DEVNULL),
+            "nobody reads": ([], subprocess.DEVNULL)}
+    command = ["sh", "-c", "seq 1 30000; sleep 100; echo end"]
+    clients = {way: subprocess.Popen(["lxc", "exec", *more, running, "--", *command], env=daemon.env, stdin=stdin, stdout=subprocess.PIPE)
+               for way, (more, stdin) in ways.items()}
+    out = {}
+    for way, client in clients.items():  # the last one's output waits for the others
+        out[way] = client.stdout.read().split()[-1:]
+        client.wait(60)
+    assert out == {way: [b"end"] for way in ways}
+    assert {way: client.returncode for way, client in clients.items()} == {way: 0 for way in ways}
+
+
 def test_signals_reach_the_command(api, running):
     command = Command(api, running, ["sh", "-c", "trap 'exit 33' USR1; while true; do sleep 0.1; done"]).attach()
     time.sleep(0.5)

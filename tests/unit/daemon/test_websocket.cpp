@@ -238,15 +238,30 @@ TEST_CASE("a peer that vanishes ends the command's input and is reported") {
     CHECK(work.wait_closed());
 }
 
-TEST_CASE("a peer that is silent for too long is given up") {
+TEST_CASE("a peer that only writes, or waits, is kept though it answers no pings") {
     daemon::Limits limits;
-    limits.ping = std::chrono::milliseconds{300};
+    limits.ping = std::chrono::milliseconds{100};
     TestDaemon daemon{limits};
-    Interactive work{daemon, false, true};
-    WsClient client{daemon.socket(), work.url};
+    for (const bool output : {false, true}) {
+        Interactive work{daemon, output, true};
+        WsClient client{daemon.socket(), work.url};
+        REQUIRE(client.reply.status == 101);
+        for (int i = 0; i < 8; ++i)
+            CHECK(client.receive().opcode == kPing); // never answered
+        client.send(kBinary, "still");
+        client.send(kText, "");
+        CHECK(read_to_end(work.ends[1]) == "still");
+    }
+}
+
+TEST_CASE("a listener that answers no pings is given up") {
+    daemon::Limits limits;
+    limits.ping = std::chrono::milliseconds{100};
+    TestDaemon daemon{limits};
+    WsClient client{daemon.socket(), "/1.0/events?type=lifecycle"};
     REQUIRE(client.reply.status == 101);
-    CHECK(client.receive().opcode == kPing); // never answered
-    CHECK(work.wait_closed());
+    while (daemon.events->wanted("lifecycle"))
+        std::this_thread::sleep_for(std::chrono::milliseconds{10});
 }
 
 TEST_CASE("a channel opens once, for its secret, to who started the operation") {
