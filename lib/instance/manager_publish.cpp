@@ -64,6 +64,37 @@ void read_all(int fd, const ByteSink& store) {
     }
 }
 
+struct Packing {
+    const Dir& volume;
+    const Dir& rootfs; ///< of it
+    const Dir& images; ///< where a squashfs is made
+    const api::ImageMetadata& metadata;
+    const IdMap& ids;
+    Compression compression;
+};
+
+void pack(const Packing& what, int out, Progress& progress, const std::stop_token& stop) {
+    const auto output = compressed_output(out, what.compression, stop, &what.images);
+    std::int64_t packed = 0, check = kCheckEvery;
+    TarWriter tar{[&](const char* data, std::size_t size) {
+        if (packed >= check) { // a squashfs is first made beside the images
+            if (image::free_space(what.images) <= 0) throw Error{ErrorCode::NoSpace, "No space left for the image"};
+            check += kCheckEvery;
+        }
+        output->write(data, size);
+        progress.at(packed += static_cast<std::int64_t>(size));
+    }};
+    add_file(tar, kMetadata, api::metadata_to_yaml(what.metadata));
+    storage::ArchiveOptions options{.prefix = "rootfs", .stop = stop};
+    if (!what.ids.ranges.empty()) options.map_id = [&](std::int64_t id) { return what.ids.ns_uid(id).value_or(0); };
+    storage::archive_tree(what.rootfs, tar, options);
+    if (what.volume.exists("templates"))
+        storage::archive_tree(what.volume.dir("templates"), tar, {.prefix = "templates", .stop = stop});
+    tar.finish();
+    output->finish();
+    progress.finish();
+}
+
 } // namespace
 
 OperationPtr Manager::publish(const PublishRequest& request) {
@@ -115,28 +146,8 @@ void Manager::run_publish(const PublishRequest& request, OperationContext& op) {
     const std::stop_callback forward{op.stop_token(), [&] { halt.request_stop(); }};
     std::jthread packer{[&, stop = halt.get_token()] {
         try {
-            const auto images = s_.state_dir.dir("images");
-            const auto output = compressed_output(out.get(), Compression::parse(request.compression), stop, &images);
-            TarWriter tar{
-                [&, packed = std::int64_t{0}, check = kCheckEvery](const char* data, std::size_t size) mutable {
-                    if (packed >= check) { // a squashfs is first made beside the images
-                        if (image::free_space(images) <= 0)
-                            throw Error{ErrorCode::NoSpace, "No space left for the image"};
-                        check += kCheckEvery;
-                    }
-                    output->write(data, size);
-                    progress.at(packed += static_cast<std::int64_t>(size));
-                }};
-            add_file(tar, kMetadata, api::metadata_to_yaml(metadata));
-            const auto in_container = [&](std::int64_t id) { return ids.ns_uid(id).value_or(0); };
-            storage::ArchiveOptions options{.prefix = "rootfs", .stop = stop};
-            if (!ids.ranges.empty()) options.map_id = in_container;
-            storage::archive_tree(rootfs, tar, options);
-            if (volume.exists("templates"))
-                storage::archive_tree(volume.dir("templates"), tar, {.prefix = "templates", .stop = stop});
-            tar.finish();
-            output->finish();
-            progress.finish();
+            pack({volume, rootfs, s_.state_dir.dir("images"), metadata, ids, Compression::parse(request.compression)},
+                 out.get(), progress, stop);
         } catch (...) {
             failure = std::current_exception();
         }

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from daemons import wait_until
+from daemons import run, wait_until
 
 MEGABYTE = 1 << 20
 pytestmark = pytest.mark.ours
@@ -108,3 +108,46 @@ def test_progress_is_that_of_lxd(large, which):
             assert numbers["stage"] == KEYS[which] and all(isinstance(v, str) for v in numbers.values())
             assert 0 < int(numbers["percent"]) <= 100 and int(numbers["speed"]) > 0
     socket.close()
+
+
+@pytest.mark.limit(240)
+@pytest.mark.parametrize("compression", ["none", "gzip", "squashfs"])
+def test_r46_a_disk_that_takes_no_more_leaves_no_part_of_an_image(own_daemon, compression):
+    """Images on a small filesystem of their own: full, then read-only."""
+    daemon, images = own_daemon, own_daemon.dir / "images"
+    daemon.api.run("POST", "/1.0/instances", {"name": "c1", "source": {"type": "image", "alias": "bb"}})
+    daemon.images_at_rest()
+    large = daemon.dir / "storage-pools/default/containers/c1/rootfs/root/large"
+    large.write_bytes(os.urandom(40 * MEGABYTE))
+    body = {"source": {"type": "instance", "name": "c1"}, "compression_algorithm": compression}
+
+    def refused():
+        before = daemon.api.get("/1.0/images").metadata
+        ended = daemon.api.run("POST", "/1.0/images", body, ok=False, timeout=120)
+        assert ended["status"] == "Failure" and ended["err"], ended
+        assert daemon.api.get("/1.0/images").metadata == before
+        return ended["err"]
+
+    daemon.signal(15)
+    run("mount", "-t", "tmpfs", "-o", "size=24m,mode=0700", "small", images)
+    try:
+        daemon.start()
+        assert "space" in refused()
+        assert os.listdir(images) == []
+        large.unlink()
+        made = daemon.api.run("POST", "/1.0/images", body, timeout=120)["metadata"]["fingerprint"]
+        assert os.listdir(images) == [made]
+        daemon.images_at_rest()
+        wait_until(lambda: run("mount", "-o", "remount,ro", images, check=False).returncode == 0, what="read-only")
+        refused()
+        daemon.signal(15)
+        daemon.start()
+        assert os.listdir(images) == [made] and daemon.api.get("/1.0/images/" + made).status == 200
+        run("mount", "-o", "remount,rw", images)
+        daemon.api.run("DELETE", "/1.0/images/" + made)
+        assert os.listdir(images) == []
+    finally:
+        if daemon.process.poll() is None:
+            daemon.signal(15)
+        run("umount", images)
+        daemon.start()

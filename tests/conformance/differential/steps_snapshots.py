@@ -60,3 +60,22 @@ def snapshots():
         S("DELETE", one), S("DELETE", I + "/snap-c"), S("DELETE", I + "/snap-d"), S("DELETE", I + "/snap-g"), S("GET", I),
         S("DELETE", "/1.0/storage-pools/snap-pool"),
     ]
+
+
+def listings():
+    """Snapshots with their sizes, and backups, wherever instances are shown."""
+    pool = {"name": "listed-pool", "driver": "btrfs", "config": {"size": "500MiB"}}
+    root = {"root": {"type": "disk", "path": "/", "pool": "listed-pool", "size": "200MiB"}}
+    a, b = I + "/listed-a", I + "/listed-b"
+    progress = ("metadata.metadata",)  # says how fast it was
+    return [
+        S("POST", "/1.0/storage-pools", pool), S("POST", I, {"name": "listed-a", "source": {"type": "none"}, "devices": root}),
+        S("POST", I, {"name": "listed-b", "source": {"type": "none"}}), S("POST", a + "/snapshots", {"name": "s0"}),
+        S("POST", b + "/snapshots", {"name": "s0"}), S("GET", a + "/snapshots?recursion=1"), S("GET", b + "/snapshots?recursion=1"),
+        S("GET", a + "/snapshots/s0"), S("GET", b + "/snapshots/s0"), S("GET", a + "/snapshots?recursion=2"),
+        S("POST", a + "/backups", {"name": "b0", "expires_at": "2090-01-01T00:00:00Z", "instance_only": True}, ignore=progress),
+        S("GET", a + "?recursion=1"), S("GET", b + "?recursion=1"), S("GET", I + "?recursion=2"), S("GET", I + "?recursion=1"),
+        S("GET", I + "?recursion=2&filter=name+eq+listed-a"), S("GET", "/1.0/containers?recursion=2"), S("GET", "/1.0/virtual-machines?recursion=2"),
+        S("GET", a + "/backups?recursion=2"), S("DELETE", a + "/backups/b0"), S("DELETE", a + "/snapshots/s0"), S("GET", a + "?recursion=1"),
+        S("DELETE", a), S("DELETE", b), S("DELETE", "/1.0/storage-pools/listed-pool"),
+    ]
