@@ -9,6 +9,7 @@
 
 #include "storage/custom_impl.hpp"
 #include "storage/file_copy.hpp"
+#include "storage/volume_stream.hpp"
 #include "system/shift.hpp"
 #include "util/fault_point.hpp"
 #include "util/rollback.hpp"
@@ -44,16 +45,50 @@ CustomVolumesImpl::need_source(const std::string& pool, const std::string& proje
                             text::quote(name), text::quote(project), text::quote(pool))};
 }
 
+/// Between pools of one backend that has streams; nothing where files are to be copied instead.
+std::optional<Staged> CustomVolumesImpl::try_stream(StorageDriver& driver, const std::string& pool, const VolumeId& as,
+                                                    const Row& source, const std::string& snapshot, const Base& base,
+                                                    std::stop_token stop) const {
+    if (driver.send_receive() == nullptr || pools_.get(pool).driver != pools_.get(source.pool).driver)
+        return std::nullopt;
+    const auto from = access_.driver(source.pool);
+    if (from->mounts_volumes() || driver.mounts_volumes()) return std::nullopt;
+    // The nearest one that both have; of the volume itself that is the newest.
+    std::vector<std::optional<std::string>> parents{std::nullopt};
+    for (const auto& one : snapshot_rows(source)) {
+        if (one.name == snapshot) break;
+        if (std::find(base.snapshots.begin(), base.snapshots.end(), one.name) != base.snapshots.end())
+            parents = {one.name, std::nullopt};
+    }
+    for (const auto& parent : parents) {
+        try {
+            return stage_stream(*from, snapshot.empty() ? custom_volume(source) : custom_snapshot(source, snapshot),
+                                parent ? std::optional{custom_snapshot(source, *parent)} : std::nullopt, driver, as,
+                                stop);
+        } catch (const Error& error) { // a parent that arrived in another way is none
+            if (error.code() == ErrorCode::Cancelled || error.code() == ErrorCode::NoSpace) throw;
+            log_.debug("A stream of a volume was refused", {{"volume", source.name}, {"err", error.what()}});
+        }
+    }
+    return std::nullopt;
+}
+
 /// The attributes of the volume's own directory come along.
 Staged CustomVolumesImpl::stage_from(StorageDriver& driver, const std::string& pool, const VolumeId& as,
-                                     const Row& source, const std::string& snapshot, std::stop_token stop) const {
+                                     const Row& source, const std::string& snapshot, const Base& base,
+                                     std::stop_token stop) const {
     const auto id = snapshot.empty() ? custom_volume(source) : custom_snapshot(source, snapshot);
-    if (source.pool == pool) return driver.stage_clone(as, id, std::move(stop));
+    // A backend that clones shares all that is the same anyway.
+    if (source.pool == pool && (base.older == nullptr || driver.send_receive() != nullptr))
+        return driver.stage_clone(as, id, std::move(stop));
+    if (source.pool != pool)
+        if (auto staged = try_stream(driver, pool, as, source, snapshot, base, stop)) return std::move(*staged);
     auto staged = driver.stage(as);
     Rollback undo;
     undo.add([&] { driver.discard(staged); });
     const auto content = access_.open_content(source.pool, id);
-    copy_tree(content.dir, driver.open_staged(staged), {.stop = std::move(stop), .devices = true});
+    copy_tree(content.dir, driver.open_staged(staged),
+              {.stop = std::move(stop), .devices = true, .older = base.older});
     undo.commit();
     return staged;
 }
@@ -95,22 +130,24 @@ void CustomVolumesImpl::copy(Row row, const api::StorageVolumeSource& source, Op
     fill_defaults(row);
     check_config(row, row.config);
     const bool with_snapshots = snapshot.empty() && !source.volume_only;
+    Base arrived;
     publish_new(
         row,
         [&, &from = from, &snapshot = snapshot](StorageDriver& driver, const VolumeId& as) {
-            return stage_from(driver, row.pool, as, from, snapshot, op.stop_token());
+            return stage_from(driver, row.pool, as, from, snapshot, arrived, op.stop_token());
         },
         [&, &from = from](Row& made, StorageDriver& driver) {
             if (!with_snapshots) return;
             for (auto one : snapshot_rows(from)) {
                 one.volume = made.id;
                 global_.write([&](db::Transaction& tx) { snapshots_.insert(tx, one); });
-                const auto staged =
-                    stage_from(driver, row.pool, custom_snapshot(made, one.name), from, one.name, op.stop_token());
+                const auto staged = stage_from(driver, row.pool, custom_snapshot(made, one.name), from, one.name,
+                                               arrived, op.stop_token());
                 Rollback undo;
                 undo.add([&] { driver.discard(staged); });
                 driver.publish(staged);
                 undo.commit();
+                arrived.snapshots.push_back(one.name);
                 fault_point("volume-copy:snapshot");
             }
         });
@@ -143,16 +180,18 @@ void CustomVolumesImpl::refresh(const Row& target, const api::StorageVolumeSourc
     Rollback undo;
     undo.add([&] { intents_.end(intent); });
     fault_point("volume-refresh:intended");
-    refresh_content(row, from, source.volume_only || !snapshot.empty(), op.stop_token());
+    refresh_content(row, from, snapshot, source.volume_only, op.stop_token());
     undo.commit();
     intents_.end(intent);
     event(row, "storage-volume-created", "type", "custom");
 }
 
 /// Safe to repeat: the volume last, so that what failed before has left its content alone.
-void CustomVolumesImpl::refresh_content(const Row& row, const Row& source, bool volume_only, std::stop_token stop) {
+void CustomVolumesImpl::refresh_content(const Row& row, const Row& source, const std::string& snapshot,
+                                        bool volume_only, std::stop_token stop) {
     const auto driver = access_.driver(row.pool);
-    if (!volume_only) {
+    Base base;
+    if (!volume_only && snapshot.empty()) {
         const auto wanted = snapshot_rows(source);
         const auto there = snapshot_rows(row);
         const auto has = [](const std::vector<SnapshotRow>& rows, const std::string& name) {
@@ -162,19 +201,27 @@ void CustomVolumesImpl::refresh_content(const Row& row, const Row& source, bool 
             if (!has(wanted, one.name)) remove_snapshot_of(row, one);
         fault_point("volume-refresh:dropped");
         for (auto one : wanted) {
+            base.snapshots.push_back(one.name);
             if (has(there, one.name)) continue;
             one.volume = row.id;
             publish_snapshot(row, one, [&](StorageDriver& to, const VolumeId& as) {
-                return stage_from(to, row.pool, as, source, one.name, stop);
+                return stage_from(to, row.pool, as, source, one.name, base, stop);
             });
         }
+    } else {
+        for (const auto& one : snapshot_rows(row))
+            base.snapshots.push_back(one.name);
     }
     auto id = custom_volume(row);
     id.row = 0; // the limit of the volume stays, and what takes its place is counted as it was
-    const auto staged = stage_from(*driver, row.pool, id, source, "", stop);
+    const auto now = access_.open_content(row.pool, custom_volume(row));
+    const auto owners = entry_of(snapshot.empty() ? source.config : need_snapshot(source, snapshot).config, kOnDisk);
+    // Files of the old content are shared with it for a moment: their owners must not have to change.
+    if (owners == entry_of(row.config, kOnDisk)) base.older = &now.dir;
+    const auto staged = stage_from(*driver, row.pool, id, source, snapshot, base, stop);
     Rollback undo;
     undo.add([&] { driver->discard(staged); });
-    shift_staged(*driver, staged, entry_of(source.config, kOnDisk), entry_of(row.config, kOnDisk));
+    shift_staged(*driver, staged, owners, entry_of(row.config, kOnDisk));
     fault_point("volume-refresh:staged");
     driver->exchange(staged);
     undo.commit();

@@ -85,15 +85,24 @@ private:
     void settle(StorageDriver& driver, const Row& row) const; ///< what its size asks for
     void apply_size(StorageDriver& driver, const Row& row, const std::string& before) const;
     void publish_snapshot(const Row& volume, SnapshotRow snapshot, const Make& make);
+    /// What there is already where the copy goes.
+    struct Base {
+        std::vector<std::string> snapshots = {}; ///< of the source that have arrived
+        const Dir* older = nullptr;              ///< the volume that the copy replaces, with the same owners
+    };
     Staged stage_from(StorageDriver& driver, const std::string& pool, const VolumeId& as, const Row& source,
-                      const std::string& snapshot, std::stop_token stop) const;
+                      const std::string& snapshot, const Base& base, std::stop_token stop) const;
+    std::optional<Staged> try_stream(StorageDriver& driver, const std::string& pool, const VolumeId& as,
+                                     const Row& source, const std::string& snapshot, const Base& base,
+                                     std::stop_token stop) const;
     void shift_staged(StorageDriver& driver, const Staged& staged, const std::string& from,
                       const std::string& to) const;
 
     // actions
     void copy(Row row, const api::StorageVolumeSource& source, OperationContext& op);
     void refresh(const Row& row, const api::StorageVolumeSource& source, OperationContext& op);
-    void refresh_content(const Row& row, const Row& source, bool volume_only, std::stop_token stop);
+    void refresh_content(const Row& row, const Row& source, const std::string& snapshot, bool volume_only,
+                         std::stop_token stop);
     void store(Row row, api::StringMap config, std::string description);
     void restore(Row row, const std::string& snapshot);
     void rename(Row row, const std::string& to);

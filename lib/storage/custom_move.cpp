@@ -89,15 +89,18 @@ void CustomVolumesImpl::move_to(Row row, Row target, OperationContext& op) {
     undo.add([&] { intents_.end(intent); });
     fault_point("volume-move:intended");
     undo.add([&] { drop_volume(target.pool, custom_name(target.project, target.name)); });
+    Base arrived;
     const auto make = [&](const VolumeId& as, const std::string& snapshot) {
-        const auto staged = stage_from(*driver, target.pool, as, row, snapshot, op.stop_token());
+        const auto staged = stage_from(*driver, target.pool, as, row, snapshot, arrived, op.stop_token());
         Rollback discard;
         discard.add([&] { driver->discard(staged); });
         driver->publish(staged);
         discard.commit();
     };
-    for (const auto& snapshot : snapshots)
+    for (const auto& snapshot : snapshots) {
         make(custom_snapshot(target, snapshot.name), snapshot.name);
+        arrived.snapshots.push_back(snapshot.name);
+    }
     make(custom_volume(target), "");
     settle(*driver, target);
     fault_point("volume-move:copied");

@@ -140,7 +140,12 @@ private:
         attributes(source.get(), target.get(), status, path, ".");
     }
 
-    /// True when the older copy has the file already and the new one has been given it.
+    static bool is_before(const timespec& a, const timespec& b) {
+        return a.tv_sec < b.tv_sec || (a.tv_sec == b.tv_sec && a.tv_nsec < b.tv_nsec);
+    }
+
+    /// True when the older copy has the file already and the new one has been given it. What was changed after it was
+    /// copied, or so soon that the clock does not tell, is another file whatever its times say.
     bool keep_older(const UniqueFd& source, const UniqueFd& target, const std::string& parent, const std::string& name,
                     const struct stat& status) {
         if (options_.older == nullptr || status.st_nlink > 1) return false;
@@ -154,8 +159,8 @@ private:
         struct stat was {};
         if (::fstat(old.get(), &was) != 0 || !S_ISREG(was.st_mode) || was.st_nlink > 1 ||
             was.st_size != status.st_size || was.st_mode != status.st_mode || was.st_uid != status.st_uid ||
-            was.st_gid != status.st_gid || was.st_mtim.tv_sec != status.st_mtim.tv_sec ||
-            was.st_mtim.tv_nsec != status.st_mtim.tv_nsec)
+            was.st_gid != status.st_gid || !is_before(status.st_ctim, was.st_ctim) ||
+            was.st_mtim.tv_sec != status.st_mtim.tv_sec || was.st_mtim.tv_nsec != status.st_mtim.tv_nsec)
             return false;
         const UniqueFd in{::openat(source.get(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)};
         const auto now = in ? attributes_of(in.get()) : std::nullopt;

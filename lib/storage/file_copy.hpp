@@ -13,7 +13,7 @@ struct CopyOptions {
     bool devices = false; ///< also character and block devices
     unsigned threads = 0; ///< at most; 0: one per processor, up to four
     /// An older copy, on the filesystem of the new one: files in it that look the same (size, time, owner, mode,
-    /// attributes) get a second name instead of being copied. It must not change later.
+    /// attributes) and have not been touched since get a second name instead of being copied. It must not change later.
     const Dir* older = nullptr;
 };
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <set>
+#include <thread>
 
 #include <nlohmann/json.hpp>
 #include <sys/stat.h>
@@ -170,6 +172,33 @@ TEST_CASE_FIXTURE(Fixture, "a refresh adds and removes snapshots and brings the 
     const auto snapshots = volumes->snapshots(ref("w"));
     REQUIRE(snapshots.size() == 1);
     CHECK(snapshots.front().name == "w/s1");
+}
+
+TEST_CASE_FIXTURE(Fixture, "a refresh copies what has changed and keeps the rest") {
+    make("v");
+    write("v", "one");
+    std::ofstream{folder("v") / "other"} << "same";
+    const auto copy = [&](const std::string& source, bool refresh) {
+        return finish(volumes->create(
+            "p", "default",
+            {.name = "w", .source = {.name = source, .type = "copy", .pool = "p", .refresh = refresh}}));
+    };
+    snapshot("v", "s1");
+    std::this_thread::sleep_for(std::chrono::milliseconds{50}); // the clock of files is a coarse one
+    REQUIRE(copy("v", false).empty());
+    const auto inode = [&](const std::string& name) {
+        struct stat info {};
+        REQUIRE(::stat((folder("w") / name).c_str(), &info) == 0);
+        return info.st_ino;
+    };
+    const auto same = inode("other"), changed = inode("file");
+    write("v", "two");
+    REQUIRE(copy("v", true).empty());
+    CHECK(read("w") == "two");
+    CHECK(inode("other") == same);
+    CHECK(inode("file") != changed);
+    REQUIRE(copy("v/s1", true).empty());
+    CHECK(read("w") == "one");
 }
 
 TEST_CASE_FIXTURE(Fixture, "renaming and moving take snapshots along") {

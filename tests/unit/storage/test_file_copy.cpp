@@ -130,7 +130,7 @@ TEST_CASE_FIXTURE(Trees, "of an older copy what looks the same is kept, and noth
     const auto older = temp / "older";
     fs::create_directory(older);
     const timespec times[2] = {{1000, 5}, {2000, 7}};
-    for (const auto* name : {"d/same", "d/longer", "d/mode", "d/attribute", "d/link", "d/later"}) {
+    for (const auto* name : {"d/same", "d/longer", "d/mode", "d/attribute", "d/link", "d/later", "d/touched"}) {
         test::write_file(from / name, "content");
         test::write_file(older / name, std::string{name} == "d/longer" ? "content!" : "content");
         if (std::string{name} == "d/link") {
@@ -144,6 +144,12 @@ TEST_CASE_FIXTURE(Trees, "of an older copy what looks the same is kept, and noth
     REQUIRE(::chmod((older / "d/mode").c_str(), 0600) == 0);
     REQUIRE(::chmod((from / "d/mode").c_str(), 0640) == 0);
     REQUIRE(::setxattr((from / "d/attribute").c_str(), "user.k", "v", 1, 0) == 0);
+    std::this_thread::sleep_for(std::chrono::milliseconds{50}); // the clock of files is a coarse one
+    for (const auto* name : {"d/same", "d/touched"})
+        REQUIRE(::chmod((older / name).c_str(), 0644) == 0);
+    std::this_thread::sleep_for(std::chrono::milliseconds{50});
+    test::write_file(from / "d/touched", "content");
+    REQUIRE(::utimensat(AT_FDCWD, (from / "d/touched").c_str(), times, 0) == 0);
     const auto old = Dir::open(older.string());
     copy({.older = &old});
     const auto kept = [&](const char* name) {
@@ -155,6 +161,6 @@ TEST_CASE_FIXTURE(Trees, "of an older copy what looks the same is kept, and noth
         return a.st_ino == b.st_ino;
     };
     CHECK(kept("d/same"));
-    for (const auto* name : {"d/longer", "d/mode", "d/attribute", "d/link", "d/later"})
+    for (const auto* name : {"d/longer", "d/mode", "d/attribute", "d/link", "d/later", "d/touched"})
         CHECK_FALSE(kept(name));
 }
