@@ -21,8 +21,13 @@ void CustomVolumesImpl::tick(Schedule::Time last, Schedule::Time now) {
         const auto rows = global_.read_value(
             [&](db::Transaction& tx) { return volumes_.list(tx, {.kind = db::VolumeKind::Custom}); });
         for (const auto& row : rows) {
-            remove_expired(row, now);
-            snapshot_if_due(row, last, now);
+            try {
+                remove_expired(row, now);
+                snapshot_if_due(row, last, now);
+            } catch (const Error& error) { // the others have schedules too
+                log_.warning("Failed to look at the snapshots of a volume",
+                             {{"pool", row.pool}, {"volume", row.name}, {"err", error.what()}});
+            }
         }
     } catch (const std::exception& error) { // there is a next minute
         log_.warning("Failed to look at the snapshots of volumes", {{"err", error.what()}});
@@ -61,7 +66,7 @@ void CustomVolumesImpl::snapshot_if_due(const Row& row, Schedule::Time last, Sch
         const auto guards = lock({&volume});
         volume = need_row(ref);
         const auto pattern = volume.config.find("snapshots.pattern");
-        const auto name = free_snapshot_name(volume, pattern == volume.config.end() ? "snap%d" : pattern->second);
+        const auto name = free_snapshot_name(volume, pattern == volume.config.end() ? "" : pattern->second);
         check_snapshot_name(name);
         make_snapshot(volume, name, std::nullopt, op.stop_token());
     });

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -16,6 +15,7 @@
 #include "util/fault_point.hpp"
 #include "util/names.hpp"
 #include "util/rollback.hpp"
+#include "util/snapshot_name.hpp"
 #include "util/text.hpp"
 
 namespace lxdcore::storage {
@@ -40,27 +40,17 @@ OperationPtr CustomVolumesImpl::start_operation(int type, const Row& row, const 
         std::move(work));
 }
 
-/// The lowest number above all that the pattern has given so far.
 std::string CustomVolumesImpl::free_snapshot_name(const Row& row, const std::string& pattern) const {
-    const auto mark = pattern.find("%d");
-    const auto before = pattern.substr(0, mark);
-    const auto after = mark == std::string::npos ? std::string{} : pattern.substr(mark + 2);
-    std::int64_t next = 0;
-    for (const auto& snapshot : snapshot_rows(row)) {
-        const auto& name = snapshot.name;
-        if (name.size() <= before.size() + after.size() || !name.starts_with(before) || !name.ends_with(after))
-            continue;
-        const auto number =
-            text::parse_int(name.substr(before.size(), name.size() - before.size() - after.size())).value_or(-1);
-        next = std::max(next, number + 1);
-    }
-    return before + std::to_string(next) + after;
+    std::vector<std::string> taken;
+    for (const auto& snapshot : snapshot_rows(row))
+        taken.push_back(snapshot.name);
+    return next_snapshot_name(pattern, api::Time::now().at.value(), taken);
 }
 
 OperationPtr CustomVolumesImpl::create_snapshot(const VolumeRef& ref, const api::StorageVolumeSnapshotsPost& request) {
     require_custom(ref.type);
     const auto row = need_row(ref);
-    const auto name = request.name.empty() ? free_snapshot_name(row, "snap%d") : request.name;
+    const auto name = request.name.empty() ? free_snapshot_name(row, "") : request.name;
     check_snapshot_name(name);
     if (global_.read_value([&](db::Transaction& tx) { return snapshots_.find(tx, row.id, name); }))
         throw Error{ErrorCode::AlreadyExists, fmt::format("Snapshot {} already in use", text::quote(name))};

@@ -6,7 +6,7 @@ import pathlib
 
 import pytest
 
-from daemons import run
+from daemons import run, wait_until
 
 _numbers = itertools.count()
 POOLS = "/1.0/storage-pools"
@@ -108,6 +108,25 @@ def test_snapshots_are_made_restored_renamed_and_deleted(daemon, lxc, pool, volu
     assert f"{volume}/third" not in lxc("list", pool, "--format", "csv").stdout
     assert "Snapshot not found" in refused(lxc("restore", pool, volume, "third", check=False))
     assert "already in use" in refused(lxc("snapshot", pool, volume, "snap0", check=False))
+
+
+@pytest.mark.limit(200)
+def test_scheduled_snapshots_have_names_by_the_pattern_and_expire(api, lxc, pool, volume):
+    base = f"{POOLS}/{pool}/volumes/custom/{volume}"
+    api.run("POST", base + "/snapshots", {"name": "old", "expires_at": "2020-01-02T03:04:05Z"})
+    api.run("POST", base + "/snapshots", {"name": "kept"})
+    for key, value in (("snapshots.pattern", "auto-{{ creation_date|date:'2006' }}-%d"), ("snapshots.expiry", "1H"),
+                       ("snapshots.schedule", "* * * * *")):
+        lxc("set", pool, volume, key, value)
+
+    def made():
+        return [name for name in api.get(base + "/snapshots").metadata if "/auto-20" in name]
+    names = wait_until(made, timeout=130, what="a snapshot")
+    assert names[0].endswith("-0")
+    one = api.get(names[0]).metadata
+    assert not one["expires_at"].startswith("0001")
+    wait_until(lambda: api.get(base + "/snapshots/old").status == 404, timeout=130, what="expiry")
+    assert api.get(base + "/snapshots/kept").status == 200
 
 
 def test_a_snapshot_is_edited(lxc, pool, volume):
