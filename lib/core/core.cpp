@@ -16,6 +16,7 @@
 #include "server/warnings.hpp"
 #include "storage/added_drivers.hpp"
 #include "storage/custom_volumes.hpp"
+#include "storage/pool_access.hpp"
 
 namespace lxdcore {
 
@@ -78,9 +79,10 @@ struct Core::Impl {
         const Dir& dir = state.dir();
         operations = make_operation_service(*events, pool, reactor, log);
         profiles = project::make_profile_manager(*global, *events, device_types.keys);
+        storage = storage::make_storage_manager(*local, *global, dir, *events, log, std::move(storage_drivers));
+        storage::PoolAccess::of(*storage).confine_with(helper);
         server = server::make_server_manager(*local, *global, dir, *events, *operations, supported_drivers(), log);
         warnings = server::make_warning_service(*global, *events);
-        storage = storage::make_storage_manager(*local, *global, dir, *events, log, std::move(storage_drivers));
         volumes = storage::make_custom_volumes({*local, *global, *storage, *operations, *events, log});
         volume_backups = instance::make_volume_backups(
             {*local, *global, dir, *storage, *volumes, *operations, *events, helper, log});
@@ -167,9 +169,9 @@ struct Core::Impl {
     WorkerPool pool{most_workers};
     std::unique_ptr<OperationService> operations;
     std::unique_ptr<project::ProfileManager> profiles;
+    std::unique_ptr<storage::StorageManager> storage;
     std::unique_ptr<ServerService> server;
     std::unique_ptr<WarningService> warnings;
-    std::unique_ptr<storage::StorageManager> storage;
     std::unique_ptr<storage::CustomVolumes> volumes;
     std::unique_ptr<instance::VolumeBackups> volume_backups;
     std::unique_ptr<network::NetworkManager> network;

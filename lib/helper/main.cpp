@@ -24,7 +24,7 @@ constexpr std::size_t kMaxRequest = 16u << 20;
 constexpr std::pair<std::string_view, helper::Verb> kVerbs[] = {
     {"exec", helper::exec_verb},           {"file", helper::file_verb},     {"mount", helper::mount_verb},
     {"unmount", helper::unmount_verb},     {"unpack", helper::unpack_verb}, {"start", helper::start_verb},
-    {"intercept", helper::intercept_verb}, {"sftp", helper::sftp_verb},
+    {"intercept", helper::intercept_verb}, {"sftp", helper::sftp_verb},     {"receive", helper::receive_verb},
 };
 
 std::string read_request() {

@@ -23,6 +23,9 @@ void intercept_verb(const nlohmann::json& request, Reply& reply);
 /// Serves SFTP on descriptor 6 until its other end is closed: {"running":bool, "idmap":…} and descriptor 5 as for file.
 /// Replies once, when the files of the instance are open.
 void sftp_verb(const nlohmann::json& request, Reply& reply);
+/// Becomes `btrfs receive` of the stream that is descriptor 0 into an empty directory (6) of a pool (5), and can change
+/// nothing outside of it. Answers only if that cannot be done.
+void receive_verb(const nlohmann::json& request, Reply& reply);
 void start_verb(const nlohmann::json& request, Reply& reply);
 
 } // namespace lxdcore::helper

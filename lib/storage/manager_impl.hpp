@@ -103,6 +103,7 @@ public:
     void discard_later(const std::string& pool, Staged staged) override;
     CustomVolumes& custom() const override;
     void set_custom(CustomVolumes* volumes) override;
+    void confine_with(const HelperProgram& helper) noexcept override { helper_ = &helper; }
 
 private:
     struct Pool {
@@ -171,6 +172,7 @@ private:
     const Dir& state_dir_;
     EventService& events_;
     const Logger& log_;
+    const HelperProgram* helper_ = nullptr;
     mutable db::IntentLog intents_;
     /// Renames in pools that were away at the start.
     Locked<std::vector<db::Intent>> left_renames_;

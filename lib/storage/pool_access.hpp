@@ -26,6 +26,9 @@ public:
     virtual CustomVolumes& custom() const = 0;
     virtual void set_custom(CustomVolumes* volumes) = 0;
 
+    /// What is used for tools that read what came from outside; before start().
+    virtual void confine_with(const HelperProgram& helper) noexcept = 0;
+
     /// @throws Error Unsupported
     static PoolAccess& of(StorageService& pools);
 };

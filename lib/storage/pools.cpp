@@ -169,7 +169,7 @@ void StorageManagerImpl::create(const api::StoragePoolsPost& request) {
     db::StoragePoolRow row{
         .name = request.name, .driver = request.driver, .description = request.description, .config = request.config};
     std::erase_if(row.config, [](const auto& item) { return item.second.empty(); });
-    const auto checker = registry_.make(row.driver, {row.name, row.config, state_dir_, log_});
+    const auto checker = registry_.make(row.driver, {row.name, row.config, state_dir_, log_, helper_});
     checker->require_backend();
     check_config(row.driver, added_.contains(row.driver), row.config, ErrorCode::Internal);
     checker->prepare_config(row.config);
@@ -181,13 +181,13 @@ void StorageManagerImpl::create(const api::StoragePoolsPost& request) {
     row.id = global_.write_value([&](db::Transaction& tx) { return pools_repository_.insert(tx, row); });
     undo.add([&] { global_.write([&](db::Transaction& tx) { pools_repository_.remove(tx, row.id); }); });
     auto pool = std::make_shared<Pool>();
-    pool->driver = registry_.make(row.driver, {row.name, row.config, state_dir_, log_});
+    pool->driver = registry_.make(row.driver, {row.name, row.config, state_dir_, log_, helper_});
     undo.add([pool] { pool->driver->delete_pool(); }); // which goes before the undoing does
     fault_point("pool-create:row");
     const auto asked = row.config;
     pool->driver->create_pool(row.config);
     if (row.config != asked) {
-        pool->driver = registry_.make(row.driver, {row.name, row.config, state_dir_, log_});
+        pool->driver = registry_.make(row.driver, {row.name, row.config, state_dir_, log_, helper_});
         pool->driver->mount_pool();
     }
     fault_point("pool-create:made");

@@ -92,7 +92,7 @@ void StorageManagerImpl::lost_volumes(const api::StoragePoolsPost& request, cons
         pool = need_pool(request.name);
     } else {
         pool = std::make_shared<Pool>();
-        pool->driver = registry_.make(request.driver, {request.name, request.config, state_dir_, log_});
+        pool->driver = registry_.make(request.driver, {request.name, request.config, state_dir_, log_, helper_});
         try {
             glance.emplace(pools, request.name, *pool->driver);
         } catch (Error& error) {
@@ -141,7 +141,7 @@ void StorageManagerImpl::adopt_pool(const api::StoragePoolsPost& request) {
                            .config = request.config};
     std::erase_if(row.config, [](const auto& item) { return item.second.empty(); });
     auto pool = std::make_shared<Pool>();
-    pool->driver = registry_.make(row.driver, {row.name, row.config, state_dir_, log_});
+    pool->driver = registry_.make(row.driver, {row.name, row.config, state_dir_, log_, helper_});
     const auto intent = intents_.begin(kAdopt, "", row.name);
     pool->driver->mount_pool();
     pool->available = true;

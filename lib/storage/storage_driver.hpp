@@ -14,6 +14,10 @@
 
 #include "util/dir.hpp"
 
+namespace lxdcore {
+class HelperProgram;
+}
+
 namespace lxdcore::storage {
 
 /// What a driver is made for.
@@ -22,6 +26,7 @@ struct PoolContext {
     api::StringMap config;
     const Dir& state_dir; ///< $LXD_DIR; the pool's mount point is storage-pools/<name> in it
     const Logger& log;
+    const HelperProgram* helper = nullptr; ///< for what must see less of the host than we do; null: none
 };
 
 /// Where volumes of one kind live in a pool.

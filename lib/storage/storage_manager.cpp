@@ -65,7 +65,7 @@ void StorageManagerImpl::start() {
 
 StorageManagerImpl::PoolPtr StorageManagerImpl::load(const db::StoragePoolRow& row) {
     auto pool = std::make_shared<Pool>();
-    pool->driver = registry_.make(row.driver, {row.name, row.config, state_dir_, log_});
+    pool->driver = registry_.make(row.driver, {row.name, row.config, state_dir_, log_, helper_});
     pools_.lock()->insert_or_assign(row.name, pool);
     return pool;
 }
@@ -119,7 +119,7 @@ void StorageManagerImpl::repair_pools() {
             const auto row =
                 global_.read_value([&](db::Transaction& tx) { return pools_repository_.find(tx, intent.entity); });
             if (row && row->state == db::StoragePoolRow::Pending) {
-                registry_.make(row->driver, {row->name, row->config, state_dir_, log_})->delete_pool();
+                registry_.make(row->driver, {row->name, row->config, state_dir_, log_, helper_})->delete_pool();
                 global_.write([&](db::Transaction& tx) { pools_repository_.remove(tx, row->id); });
             }
             intents_.end(intent.id);

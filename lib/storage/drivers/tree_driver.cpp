@@ -41,7 +41,7 @@ bool is_hidden(std::string_view name) { return name.starts_with(kStaging) || nam
 } // namespace
 
 TreeDriver::TreeDriver(const PoolContext& pool)
-    : name_{pool.name}, config_{pool.config}, state_dir_{pool.state_dir}, log_{pool.log} {}
+    : name_{pool.name}, config_{pool.config}, state_dir_{pool.state_dir}, log_{pool.log}, helper_{pool.helper} {}
 
 const char* TreeDriver::dir_of(VolumePlace place) {
     switch (place) {

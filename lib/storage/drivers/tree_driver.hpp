@@ -54,6 +54,7 @@ protected:
     const api::StringMap config_; ///< as it was when the driver was made
     const Dir& state_dir_;
     const Logger& log_;
+    const HelperProgram* const helper_; ///< null: none
 };
 
 } // namespace lxdcore::storage

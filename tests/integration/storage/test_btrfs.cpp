@@ -11,72 +11,18 @@
 
 #include <lxdcore/error.hpp>
 
+#include "storage/btrfs_pool.hpp"
 #include "storage/drivers/btrfs/btrfs_driver.hpp"
 #include "storage/drivers/btrfs/subvolume.hpp"
 #include "storage/loop_device.hpp"
 #include "support/loop_mount.hpp"
-#include "support/temp_dir.hpp"
 #include "util/text.hpp"
 
 using namespace lxdcore;
 using namespace lxdcore::storage;
 using namespace lxdcore::test;
-namespace fs = std::filesystem;
 
 namespace {
-
-VolumeId volume(const std::string& name, const std::string& snapshot = {}) {
-    return {.place = VolumePlace::Instance, .name = name, .snapshot = snapshot};
-}
-
-std::string error_of(const std::function<void()>& body) {
-    try {
-        body();
-    } catch (const Error& error) {
-        return error.what();
-    }
-    return "";
-}
-
-/// A pool in a loop file of its own, which is gone at the end with all that it took.
-struct Pool {
-    TempDir temp;
-    Dir state = Dir::open_or_make((temp / "lxd").string());
-    Logger log;
-    api::StringMap config;
-    std::unique_ptr<BtrfsDriver> driver;
-
-    explicit Pool(api::StringMap wanted = {{"size", "256MiB"}}) : config{std::move(wanted)} {
-        make();
-        driver->prepare_config(config);
-        make();
-        driver->create_pool(config);
-        make();
-        driver->mount_pool();
-    }
-    ~Pool() {
-        try {
-            driver->delete_pool();
-        } catch (const std::exception& error) {
-            MESSAGE(error.what());
-        }
-    }
-    /// As after a restart of the daemon: nothing is known but the configuration.
-    void make() {
-        driver =
-            std::make_unique<BtrfsDriver>(PoolContext{.name = "p", .config = config, .state_dir = state, .log = log});
-    }
-    fs::path operator/(const std::string& name) const { return temp / "lxd/storage-pools/p" / name; }
-    fs::path disk() const { return temp / "lxd/disks/p.img"; }
-    void add(const VolumeId& id) { driver->publish(driver->stage(id)); }
-    void clone(const VolumeId& to, const VolumeId& from) { driver->publish(driver->stage_clone(to, from, {})); }
-    std::vector<std::string> subvolumes() const {
-        std::vector<std::string> paths;
-        for (const auto& item : btrfs::nested(Dir::open((*this / "").parent_path().string())))
-            paths.push_back(item.path);
-        return paths;
-    }
-};
 
 std::size_t loops_of(const fs::path& file) {
     return text::split(text::trim(run({"losetup", "-j", file.string()}).out), '\n').size();
@@ -379,61 +325,4 @@ TEST_CASE("a subvolume of a mounted filesystem is a pool, an existing one or a n
               Pool pool{{{"source", (disk / "old").string()}}};
           }).find("is not empty") != std::string::npos);
     CHECK(fs::exists(disk / "old/containers/somebody"));
-}
-
-TEST_CASE("volumes and snapshots travel as streams, increments upon what arrived before") {
-    Pool from, to;
-    from.add(volume("c1"));
-    write_file(from / "containers/c1/file", std::string(100000, 'a'));
-    btrfs::create(Dir::open((from / "containers/c1").string()), "inner", 0755);
-    write_file(from / "containers/c1/inner/file", "inner");
-    from.clone(volume("c1", "s1"), volume("c1"));
-    write_file(from / "containers/c1/more", "b");
-
-    TempDir streams;
-    const auto send = [&](SendReceiveOps::Source& source, const SendReceiveOps::Source* parent, const std::string& to) {
-        std::uintmax_t size = 0;
-        for (std::size_t i = 0; i < source.parts().size(); ++i) {
-            const auto file = streams / (to + std::to_string(i));
-            const UniqueFd out{::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)};
-            source.send(source.parts()[i].path, parent, out.get(), {});
-            size += fs::file_size(file);
-        }
-        return size;
-    };
-    const auto receive = [&](const SendReceiveOps::Source& source, const VolumeId& as, const std::string& name) {
-        auto sink = to.driver->send_receive()->sink(as);
-        for (std::size_t i = 0; i < source.parts().size(); ++i) {
-            const UniqueFd in{::open((streams / (name + std::to_string(i))).c_str(), O_RDONLY | O_CLOEXEC)};
-            sink->receive(source.parts()[i], in.get(), {});
-        }
-        to.driver->publish(sink->finish());
-    };
-    {
-        const auto snapshot = from.driver->send_receive()->source(volume("c1", "s1"));
-        const auto now = from.driver->send_receive()->source(volume("c1"));
-        CHECK(snapshot->parts().size() == 2);
-        CHECK(send(*snapshot, nullptr, "s") > 100000);
-        CHECK(send(*now, snapshot.get(), "v") < 20000);
-        receive(*snapshot, volume("c9", "s1"), "s");
-        receive(*now, volume("c9"), "v");
-        CHECK_THROWS_AS(now->send("/absent", nullptr, 1, {}), Error);
-    }
-    CHECK(read_file(to / "containers/c9/file") == std::string(100000, 'a'));
-    CHECK(read_file(to / "containers/c9/more") == "b");
-    CHECK(read_file(to / "containers/c9/inner/file") == "inner");
-    CHECK(read_file(to / "containers-snapshots/c9/s1/inner/file") == "inner");
-    CHECK(btrfs::read_only(Dir::open((to / "containers-snapshots/c9/s1").string())));
-    write_file(to / "containers/c9/inner/file", "writable");
-    CHECK(to.subvolumes().size() == 4);
-    CHECK(from.subvolumes().size() == 4); // what was frozen for sending is gone
-    {
-        auto sink = to.driver->send_receive()->sink(volume("bad"));
-        const UniqueFd in{::open((streams / "v0").c_str(), O_RDONLY | O_CLOEXEC)};
-        to.driver->remove(volume("c9", "s1"));
-        to.driver->remove(volume("c9"));
-        CHECK_THROWS_AS(sink->receive({.path = "/"}, in.get(), {}), Error); // its parent is not there any more
-    }
-    CHECK(to.subvolumes().empty());
-    CHECK(fs::is_empty(to / "containers"));
 }

@@ -4,16 +4,19 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 #include <unistd.h>
 
 #include <lxdcore/error.hpp>
 
 #include "storage/drivers/btrfs/btrfs_driver.hpp"
 #include "storage/drivers/btrfs/subvolume.hpp"
+#include "util/helper_program.hpp"
 #include "util/process.hpp"
 #include "util/rollback.hpp"
 #include "util/text.hpp"
@@ -24,36 +27,60 @@ namespace {
 
 constexpr std::chrono::milliseconds kTick{200}; ///< between two looks at the stop token
 
-/// Runs the tool with @p fd as its input (0) or output (1).
-void stream(const std::vector<std::string>& argv, int fd, int as, const std::stop_token& stop) {
-    int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) != 0) throw_errno("pipe");
-    const UniqueFd reading{ends[0]};
-    UniqueFd writing{ends[1]};
-    if (::fcntl(reading.get(), F_SETFL, O_NONBLOCK) != 0) throw_errno("pipe");
-    auto tool = spawn({.argv = argv, .fds = {{fd, as}, {writing.get(), 2}}});
-    writing.reset();
+/// Listens to a tool on @p ear until it ends. @p answer: of what came before it and failed, -1 for none.
+void wait_for(Process tool, const UniqueFd& ear, const std::string& what, const std::stop_token& stop,
+              int answer = -1) {
     std::string words;
-    const auto listen = [&] {
+    const auto listen = [&words](int fd) {
         std::array<char, 1024> block;
-        for (ssize_t n = 0; (n = ::read(reading.get(), block.data(), block.size())) > 0;) {
+        for (ssize_t n = 0; (n = ::read(fd, block.data(), block.size())) > 0;) {
             words.append(block.data(), static_cast<std::size_t>(n));
             if (words.size() > 8192) words.erase(0, words.size() - 4096);
         }
     };
     std::optional<int> code;
     while (!(code = tool.wait_for(kTick))) {
-        listen();
+        listen(ear.get());
         if (stop.stop_requested()) throw Error{ErrorCode::Cancelled, "Operation cancelled"}; // and the tool is killed
     }
-    listen();
+    listen(ear.get());
     if (*code == 0) return;
+    if (words.empty() && answer >= 0) listen(answer);
     const auto lines = text::split(text::trim(words), '\n');
     const auto last = lines.empty() ? std::string{} : lines.back();
-    throw Error{
-        last.find("No space") != std::string::npos || last.find("quota") != std::string::npos ? ErrorCode::NoSpace
-                                                                                              : ErrorCode::Internal,
-        fmt::format("Failed to run: {}: exit status {} ({})", text::join({argv[0], argv[1]}, " "), *code, last)};
+    throw Error{last.find("No space") != std::string::npos || last.find("quota") != std::string::npos
+                    ? ErrorCode::NoSpace
+                    : ErrorCode::Internal,
+                fmt::format("Failed to run: {}: exit status {} ({})", what, *code, last)};
+}
+
+/// A pipe whose reading end does not block.
+std::pair<UniqueFd, UniqueFd> ear_and_mouth() {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0) throw_errno("pipe");
+    std::pair<UniqueFd, UniqueFd> both{UniqueFd{ends[0]}, UniqueFd{ends[1]}};
+    if (::fcntl(both.first.get(), F_SETFL, O_NONBLOCK) != 0) throw_errno("pipe");
+    return both;
+}
+
+/// Runs the tool with @p fd as its input (0) or output (1).
+void stream(const std::vector<std::string>& argv, int fd, int as, const std::stop_token& stop) {
+    auto [ear, mouth] = ear_and_mouth();
+    auto tool = spawn({.argv = argv, .fds = {{fd, as}, {mouth.get(), 2}}});
+    mouth.reset();
+    wait_for(std::move(tool), ear, text::join({argv[0], argv[1]}, " "), stop);
+}
+
+/// The tool believes every path of a stream and follows links that the stream made: it sees nothing but the folder, and
+/// what an increment can build upon, which it cannot write to (R1, R2). Without the helper it sees the folder alone.
+void receive_into(const HelperProgram* helper, const Dir& pool, const Dir& folder, int fd,
+                  const std::stop_token& stop) {
+    if (helper == nullptr) return stream({"btrfs", "receive", "-q", "-e", "-C", "--", folder.path()}, fd, 0, stop);
+    auto [ear, mouth] = ear_and_mouth();
+    auto running = helper->start("receive", nlohmann::json::object(),
+                                 {{fd, 0}, {mouth.get(), 2}, {pool.fd(), 5}, {folder.fd(), 6}});
+    mouth.reset();
+    wait_for(std::move(running.process), ear, "btrfs receive", stop, running.reply.get());
 }
 
 std::string below(const std::string& part) { return part == "/" ? "" : part.substr(1); }
@@ -122,8 +149,9 @@ public:
         Rollback undo;
         undo.add([&] { driver_.remove_entry(parent, name); });
         const auto folder = parent.make_dir(name, 0700);
-        stream({"btrfs", "receive", "-q", "-e", "--", folder.path()}, fd, 0, stop);
-        const auto found = folder.list();
+        receive_into(driver_.helper_, driver_.root(), folder, fd, stop);
+        auto found = folder.list();
+        std::erase_if(found, [&](const auto& name) { return stands_for_parents(folder, name); });
         if (found.size() != 1 || !btrfs::is_subvolume(folder.dir(found.front())))
             throw Error{ErrorCode::InvalidArgument, "The stream holds no subvolume"};
         place(part, folder, found.front(), parent);
@@ -139,6 +167,10 @@ public:
     }
 
 private:
+    /// An empty directory that something was mounted on, out of our sight.
+    static bool stands_for_parents(const Dir& folder, const std::string& name) {
+        return name.ends_with("-snapshots") && !btrfs::is_subvolume(folder.dir(name));
+    }
     void take(const Dir& folder, const std::string& name, const Dir& into, const std::string& as) const {
         if (staged_.as.snapshot.empty()) return btrfs::snapshot(folder.dir(name), into, as);
         btrfs::set_read_only(folder.dir(name), false); // a closed subvolume cannot change its directory
