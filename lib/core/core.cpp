@@ -16,7 +16,7 @@
 #include "server/warnings.hpp"
 #include "storage/added_drivers.hpp"
 #include "storage/custom_volumes.hpp"
-#include "storage/pool_access.hpp"
+#include "storage/server_folders.hpp"
 
 namespace lxdcore {
 
@@ -80,7 +80,9 @@ struct Core::Impl {
         operations = make_operation_service(*events, pool, reactor, log);
         profiles = project::make_profile_manager(*global, *events, device_types.keys);
         storage = storage::make_storage_manager(*local, *global, dir, *events, log, std::move(storage_drivers));
-        storage::PoolAccess::of(*storage).confine_with(helper);
+        auto& pools = storage::PoolAccess::of(*storage);
+        pools.confine_with(helper);
+        folders = &pools.server_folders(); // which the settings follow
         server = server::make_server_manager(*local, *global, dir, *events, *operations, supported_drivers(), log);
         warnings = server::make_warning_service(*global, *events);
         volumes = storage::make_custom_volumes({*local, *global, *storage, *operations, *events, log});
@@ -134,6 +136,8 @@ struct Core::Impl {
             storage->start();
             volumes->start([this](const auto& project, const auto& name) { return runs(project, name); });
             volume_backups->start();
+            folders->start();
+            server->on_change([this](const api::StringMap& changed) { folders->change(changed); });
             network->start();
             images->start();
             instances->start();
@@ -170,6 +174,7 @@ struct Core::Impl {
     std::unique_ptr<OperationService> operations;
     std::unique_ptr<project::ProfileManager> profiles;
     std::unique_ptr<storage::StorageManager> storage;
+    storage::ServerFolders* folders = nullptr;
     std::unique_ptr<ServerService> server;
     std::unique_ptr<WarningService> warnings;
     std::unique_ptr<storage::CustomVolumes> volumes;

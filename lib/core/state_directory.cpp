@@ -7,11 +7,13 @@
 
 #include <array>
 #include <cerrno>
+#include <string_view>
 
 #include <fmt/format.h>
 
 #include <lxdcore/error.hpp>
 
+#include "storage/server_folders.hpp"
 #include "util/text.hpp"
 
 namespace lxdcore {
@@ -97,7 +99,11 @@ void StateDirectory::lock() {
 
 void StateDirectory::lay_out() const {
     if (::fchmod(dir_.fd(), 0711) != 0) throw_errno(dir_.path());
+    const bool images = !storage::ServerFolders::linked(dir_, "images").empty();
+    const bool backups = !storage::ServerFolders::linked(dir_, "backups").empty();
     for (const auto& place : places) {
+        const std::string_view name{place.name};
+        if ((images && name == "images") || (backups && name.starts_with("backups"))) continue; // on a volume
         const Dir made = dir_.make_dir(place.name, place.mode);
         if (::fchmod(made.fd(), place.mode) != 0) throw_errno(made.path());
     }

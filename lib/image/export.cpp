@@ -27,12 +27,13 @@ std::int64_t size_of(const UniqueFd& fd) {
 std::vector<ImageService::ExportFile> ImageManagerImpl::open_export(const std::string& project,
                                                                     const std::string& prefix, bool public_only) {
     const auto fingerprint = need(project, prefix, public_only).image.fingerprint;
-    auto metadata = images_.open_file(fingerprint, O_RDONLY);
+    const auto images = images_.use();
+    auto metadata = images->open_file(fingerprint, O_RDONLY);
     const auto name = fingerprint + extension(detect_format(metadata.get()));
     const auto metadata_size = size_of(metadata);
     std::vector<ExportFile> files;
-    if (images_.exists(fingerprint + ".rootfs")) {
-        auto rootfs = images_.open_file(fingerprint + ".rootfs", O_RDONLY);
+    if (images->exists(fingerprint + ".rootfs")) {
+        auto rootfs = images->open_file(fingerprint + ".rootfs", O_RDONLY);
         const auto rootfs_name = fingerprint + extension(detect_format(rootfs.get()));
         const auto rootfs_size = size_of(rootfs);
         files.reserve(2);

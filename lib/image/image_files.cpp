@@ -3,6 +3,7 @@
 
 #include <cerrno>
 #include <exception>
+#include <utility>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -19,13 +20,14 @@ constexpr std::int64_t kCheckEvery = 16 << 20; ///< bytes between two looks at t
 constexpr int kNew = O_RDWR | O_CREAT | O_EXCL;
 } // namespace
 
-UploadFiles::UploadFiles(const Dir& images)
-    : images_{images}, name_{".upload-" + text::random_hex(16)}, metadata_{images.open_file(name_, kNew, 0600)} {}
+UploadFiles::UploadFiles(std::shared_ptr<const Dir> images)
+    : images_{std::move(images)}, name_{".upload-" + text::random_hex(16)}, metadata_{images_->open_file(name_, kNew,
+                                                                                                         0600)} {}
 
 UploadFiles::~UploadFiles() {
     try {
-        images_.remove(name_);
-        images_.remove(name_ + ".rootfs");
+        images_->remove(name_);
+        images_->remove(name_ + ".rootfs");
     } catch (const std::exception&) { // the next start removes them
     }
 }
@@ -37,13 +39,13 @@ void UploadFiles::write_metadata(const char* data, std::size_t size) {
 
 void UploadFiles::write_rootfs(const char* data, std::size_t size) {
     if (size_ == 0) throw Error{ErrorCode::InvalidArgument, "Invalid multipart image"};
-    if (!rootfs_) rootfs_ = images_.open_file(name_ + ".rootfs", kNew, 0600);
+    if (!rootfs_) rootfs_ = images_->open_file(name_ + ".rootfs", kNew, 0600);
     write(rootfs_, data, size);
 }
 
 void UploadFiles::write(const UniqueFd& file, const char* data, std::size_t size) {
     if (until_check_ <= 0) {
-        if (free_space(images_) <= 0) throw Error{ErrorCode::NoSpace, "No space left for the image"};
+        if (free_space(*images_) <= 0) throw Error{ErrorCode::NoSpace, "No space left for the image"};
         until_check_ = kCheckEvery;
     }
     hash_.update(data, size);
@@ -67,9 +69,9 @@ std::optional<int> UploadFiles::rootfs_fd() const {
 void UploadFiles::keep(const std::string& fingerprint) {
     if (::fsync(metadata_.get()) != 0 || (rootfs_ && ::fsync(rootfs_.get()) != 0)) throw_errno("write image");
     // Content and name agree, so a file that is there already is the same.
-    if (rootfs_) images_.replace(name_ + ".rootfs", fingerprint + ".rootfs");
-    images_.replace(name_, fingerprint);
-    images_.sync();
+    if (rootfs_) images_->replace(name_ + ".rootfs", fingerprint + ".rootfs");
+    images_->replace(name_, fingerprint);
+    images_->sync();
 }
 
 } // namespace lxdcore::image

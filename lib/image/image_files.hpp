@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,7 +15,7 @@ namespace lxdcore::image {
 /// The files of one upload in images/: hashed and stored in one pass, removed unless kept. Thread-bound.
 class UploadFiles {
 public:
-    explicit UploadFiles(const Dir& images); ///< outlives this
+    explicit UploadFiles(std::shared_ptr<const Dir> images);
     UploadFiles(const UploadFiles&) = delete;
     UploadFiles& operator=(const UploadFiles&) = delete;
     ~UploadFiles();
@@ -29,7 +30,7 @@ public:
 
 private:
     void write(const UniqueFd& file, const char* data, std::size_t size);
-    const Dir& images_;
+    std::shared_ptr<const Dir> images_;
     std::string name_;
     UniqueFd metadata_, rootfs_;
     Sha256 hash_;

@@ -11,6 +11,7 @@
 #include "image/architecture.hpp"
 #include "image/manager_impl.hpp"
 #include "operation/operation_types.hpp"
+#include "storage/server_folders.hpp"
 #include "util/names.hpp"
 
 namespace lxdcore {
@@ -33,24 +34,31 @@ api::Image shown(db::ImageRow row) {
 
 } // namespace
 
-std::unique_ptr<ImageManager> make_image_manager(db::Database& local, db::Database& global, const Dir& state_dir,
+std::unique_ptr<ImageManager> make_image_manager(db::Database& local, db::Database& global, const Dir& /*state_dir*/,
                                                  storage::StorageManager& storage, OperationService& operations,
                                                  EventService& events, const HelperProgram& helper, const Logger& log,
                                                  PoolOfProfiles first_pool) {
-    return std::make_unique<ImageManagerImpl>(local, global, state_dir, storage, operations, events, helper, log,
+    return std::make_unique<ImageManagerImpl>(local, global, storage, operations, events, helper, log,
                                               std::move(first_pool));
 }
 
-ImageManagerImpl::ImageManagerImpl(db::Database& local, db::Database& global, const Dir& state_dir,
-                                   storage::StorageManager& storage, OperationService& operations, EventService& events,
-                                   const HelperProgram& helper, const Logger& log, PoolOfProfiles first_pool)
-    : global_{global}, images_{state_dir.make_dir("images", 0700)}, storage_{storage}, operations_{operations},
-      events_{events}, log_{log}, cage_{helper}, first_pool_{std::move(first_pool)}, intents_{local} {}
+ImageManagerImpl::ImageManagerImpl(db::Database& local, db::Database& global, storage::StorageManager& storage,
+                                   OperationService& operations, EventService& events, const HelperProgram& helper,
+                                   const Logger& log, PoolOfProfiles first_pool)
+    : global_{global}, images_{storage::PoolAccess::of(storage).server_folders().images()}, storage_{storage},
+      operations_{operations}, events_{events}, log_{log}, cage_{helper},
+      first_pool_{std::move(first_pool)}, intents_{local} {}
 
 /// Files of an import or a removal that was interrupted go unless a row holds them.
 void ImageManagerImpl::start() {
-    for (const auto& name : images_.list())
-        if (name.starts_with(".upload-")) images_.remove(name);
+    try {
+        const auto images = images_.use();
+        for (const auto& name : images->list())
+            if (name.starts_with(".upload-")) images->remove(name);
+    } catch (const Error& error) { // the volume that they are on is away
+        log_.warning("Images are not available", {{"err", error.what()}});
+        return;
+    }
     for (const char* kind : {"image-import", "image-delete"}) {
         for (const auto& intent : intents_.pending(kind)) {
             const bool kept =
@@ -64,8 +72,9 @@ void ImageManagerImpl::start() {
 void ImageManagerImpl::remove_files(const std::string& fingerprint) {
     preparer_.cancel(fingerprint);
     storage_.remove_image(fingerprint);
-    images_.remove(fingerprint);
-    images_.remove(fingerprint + ".rootfs");
+    const auto images = images_.use();
+    images->remove(fingerprint);
+    images->remove(fingerprint + ".rootfs");
 }
 
 std::string ImageManagerImpl::url(const std::string& project, const std::string& path) const {

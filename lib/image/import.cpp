@@ -79,7 +79,7 @@ OperationOptions download(const std::string& project) {
 } // namespace
 
 std::unique_ptr<ImageSink> ImageManagerImpl::upload() {
-    return std::make_unique<Sink>(*this, std::make_shared<UploadFiles>(images_));
+    return std::make_unique<Sink>(*this, std::make_shared<UploadFiles>(images_.use()));
 }
 
 OperationPtr ImageManagerImpl::start_import(const ImageUpload& upload, std::shared_ptr<UploadFiles> files) {
@@ -94,7 +94,7 @@ OperationPtr ImageManagerImpl::start_import(const ImageUpload& upload, std::shar
 OperationPtr ImageManagerImpl::import_files(const ImageUpload& upload, const std::string& metadata_path,
                                             const std::string& rootfs_path) {
     return operations_.start(download(upload.project), [=, this](OperationContext& op) {
-        UploadFiles files{images_};
+        UploadFiles files{images_.use()};
         copy_file(metadata_path, op.stop_token(), [&](const char* d, std::size_t n) { files.write_metadata(d, n); });
         if (!rootfs_path.empty())
             copy_file(rootfs_path, op.stop_token(), [&](const char* d, std::size_t n) { files.write_rootfs(d, n); });
@@ -174,9 +174,10 @@ void ImageManagerImpl::prepare_tree(const std::string& project, const api::Image
 storage::VolumeFiller ImageManagerImpl::filler(const std::string& fingerprint) {
     names::check_fingerprint(fingerprint);
     return [this, fingerprint](const Dir& target, OperationContext& op) {
-        const auto metadata = images_.open_file(fingerprint, O_RDONLY);
-        const bool split = images_.exists(fingerprint + ".rootfs");
-        const auto rootfs = split ? images_.open_file(fingerprint + ".rootfs", O_RDONLY) : UniqueFd{};
+        const auto images = images_.use();
+        const auto metadata = images->open_file(fingerprint, O_RDONLY);
+        const bool split = images->exists(fingerprint + ".rootfs");
+        const auto rootfs = split ? images->open_file(fingerprint + ".rootfs", O_RDONLY) : UniqueFd{};
         struct stat status {};
         if (::fstat(split ? rootfs.get() : metadata.get(), &status) != 0) throw_errno("image file");
         Progress progress{op, "create_instance_from_image_unpack", "Unpack", status.st_size};

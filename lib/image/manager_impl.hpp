@@ -10,6 +10,7 @@
 #include "image/image_files.hpp"
 #include "image/image_manager.hpp"
 #include "image/tree_preparer.hpp"
+#include "storage/server_folder.hpp"
 #include "util/entity_locks.hpp"
 #include "util/locked.hpp"
 
@@ -18,7 +19,7 @@ namespace lxdcore::image {
 /// Reading and changing in image_manager.cpp, uploads in import.cpp, files out in export.cpp, aliases in aliases.cpp.
 class ImageManagerImpl final : public ImageManager {
 public:
-    ImageManagerImpl(db::Database& local, db::Database& global, const Dir& state_dir, storage::StorageManager& storage,
+    ImageManagerImpl(db::Database& local, db::Database& global, storage::StorageManager& storage,
                      OperationService& operations, EventService& events, const HelperProgram& helper, const Logger& log,
                      PoolOfProfiles first_pool);
 
@@ -70,7 +71,7 @@ private:
     std::string url(const std::string& project, const std::string& path) const;
 
     db::Database& global_;
-    Dir images_;
+    storage::ServerFolder& images_;
     storage::StorageManager& storage_;
     OperationService& operations_;
     EventService& events_;

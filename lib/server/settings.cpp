@@ -147,11 +147,18 @@ bool Settings::change(const api::StringMap& config, bool replace, const std::str
     }
     if (changes.empty()) return false;
     store(changes);
+    std::size_t told = 0;
     try {
-        for (const auto& listener : listeners_)
-            listener(mask(changes));
+        for (; told < listeners_.size(); ++told)
+            listeners_[told](mask(changes));
     } catch (...) {
         store(undo);
+        while (told-- > 0) { // who has followed already goes back, as far as that goes
+            try {
+                listeners_[told](mask(undo));
+            } catch (const std::exception&) {
+            }
+        }
         throw;
     }
     return true;

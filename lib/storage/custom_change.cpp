@@ -9,6 +9,7 @@
 #include "api/codec.hpp"
 #include "storage/custom_impl.hpp"
 #include "storage/manager_impl.hpp"
+#include "storage/server_folders.hpp"
 #include "storage/volume_users.hpp"
 #include "util/fault_point.hpp"
 #include "util/rollback.hpp"
@@ -33,6 +34,11 @@ std::vector<std::string> CustomVolumesImpl::running_users(const Row& row) const 
     });
     std::erase_if(users, [&](const std::string& name) { return !running_ || !running_(row.project, name); });
     return users;
+}
+
+bool CustomVolumesImpl::used_by_server(const Row& row) const {
+    return row.project == "default" &&
+           local_.read_value([&](db::Transaction& tx) { return ServerFolders::uses(tx, row.pool, row.name); });
 }
 
 void CustomVolumesImpl::update(const VolumeRef& ref, const api::StorageVolumePut& change, const std::string& if_match) {
@@ -135,7 +141,7 @@ void CustomVolumesImpl::remove(const VolumeRef& ref) {
     const auto users = global_.read_value([&](db::Transaction& tx) {
         return VolumeUsers{tx, row.project}.urls(row.pool, row.name);
     });
-    if (!users.empty()) throw Error{ErrorCode::BadState, "The storage volume is still in use"};
+    if (!users.empty() || used_by_server(row)) throw Error{ErrorCode::BadState, "The storage volume is still in use"};
     remove_row(row);
 }
 

@@ -173,6 +173,7 @@ void CustomVolumesImpl::refresh(const Row& target, const api::StorageVolumeSourc
         throw Error{ErrorCode::InvalidArgument, "Content type of source and target must be the same"};
     // The content changes places with the new: an instance would keep the old one.
     if (!running_users(row).empty()) throw Error{ErrorCode::BadState, "Volume is still in use by running instances"};
+    if (used_by_server(row)) throw Error{ErrorCode::BadState, "The storage volume is still in use"};
     const nlohmann::json data{{"pool", row.pool},
                               {"source", {{"pool", from.pool}, {"project", from.project}, {"name", source.name}}},
                               {"volume_only", source.volume_only}};

@@ -78,6 +78,7 @@ private:
     void require_free(const Row& row) const;
     Guards lock(std::initializer_list<const Row*> rows) const;
     std::vector<std::string> running_users(const Row& row) const;
+    bool used_by_server(const Row& row) const; ///< for images or backups
 
     // content
     void create_empty(Row row);
@@ -146,6 +147,7 @@ private:
     void snapshot_event(const Row& row, const std::string& snapshot, const char* action, const char* key = nullptr,
                         const std::string& value = {}) const;
 
+    db::Database& local_;
     db::Database& global_;
     StorageManager& pools_;
     PoolAccess& access_; ///< the same

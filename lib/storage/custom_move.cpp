@@ -30,6 +30,7 @@ OperationPtr CustomVolumesImpl::move(const VolumeRef& ref, const api::StorageVol
     if (!change.project.empty()) target.project = change.project;
     (void)pools_.get(target.pool);
     require_free(target);
+    if (used_by_server(row)) throw Error{ErrorCode::Internal, "Volume is used by LXD itself and cannot be renamed"};
     if (!running_users(row).empty()) throw Error{ErrorCode::Internal, "Volume is still in use by running instances"};
     if (target.pool == row.pool && target.project == row.project) {
         const auto guards = lock({&row, &target});

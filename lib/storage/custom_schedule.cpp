@@ -58,7 +58,7 @@ void CustomVolumesImpl::remove_expired(const Row& row, Schedule::Time now) {
 
 void CustomVolumesImpl::snapshot_if_due(const Row& row, Schedule::Time last, Schedule::Time now) {
     const auto text = row.config.find("snapshots.schedule");
-    if (text == row.config.end() || text->second.empty()) return;
+    if (text == row.config.end() || text->second.empty() || used_by_server(row)) return;
     if (!Schedule::parse(text->second, static_cast<std::uint64_t>(row.id)).due(last, now)) return;
     const VolumeRef ref{.pool = row.pool, .project = row.project, .name = row.name};
     start_operation(kVolumeSnapshotCreate, row, "storage_volumes", [this, ref](OperationContext& op) {

@@ -50,6 +50,8 @@ std::string CustomVolumesImpl::free_snapshot_name(const Row& row, const std::str
 OperationPtr CustomVolumesImpl::create_snapshot(const VolumeRef& ref, const api::StorageVolumeSnapshotsPost& request) {
     require_custom(ref.type);
     const auto row = need_row(ref);
+    if (used_by_server(row))
+        throw Error{ErrorCode::InvalidArgument, "Volumes used by LXD itself cannot have snapshots"};
     const auto name = request.name.empty() ? free_snapshot_name(row, "") : request.name;
     check_snapshot_name(name);
     if (global_.read_value([&](db::Transaction& tx) { return snapshots_.find(tx, row.id, name); }))

@@ -70,7 +70,7 @@ std::unique_ptr<CustomVolumes> make_custom_volumes(const CustomVolumesNeeds& nee
 }
 
 CustomVolumesImpl::CustomVolumesImpl(const CustomVolumesNeeds& needs)
-    : global_{needs.global}, pools_{needs.pools}, access_{PoolAccess::of(needs.pools)},
+    : local_{needs.local}, global_{needs.global}, pools_{needs.pools}, access_{PoolAccess::of(needs.pools)},
       operations_{needs.operations}, events_{needs.events}, log_{needs.log}, intents_{needs.local} {
     access_.set_custom(this);
 }
@@ -123,7 +123,9 @@ std::vector<api::StorageVolume> CustomVolumesImpl::list(const std::string& pool,
         std::map<std::string, VolumeUsers> users;
         for (const auto& row : volumes_.list(tx, filter)) {
             auto view = api_volume(row);
-            if (row.kind == db::VolumeKind::Custom)
+            if (row.kind == db::VolumeKind::Custom && used_by_server(row))
+                view.used_by = {"/1.0"};
+            else if (row.kind == db::VolumeKind::Custom)
                 view.used_by = users.try_emplace(row.project, tx, row.project).first->second.urls(row.pool, row.name);
             for (const auto& snapshot : snapshots_.list(tx, row.id))
                 result.push_back(snapshot_view(view, snapshot));
@@ -140,7 +142,9 @@ std::vector<api::StorageVolume> CustomVolumesImpl::list(const std::string& pool,
 api::StorageVolume CustomVolumesImpl::get(const VolumeRef& ref) const {
     const auto row = need_row(ref);
     auto view = api_volume(row);
-    if (row.kind == db::VolumeKind::Custom)
+    if (row.kind == db::VolumeKind::Custom && used_by_server(row))
+        view.used_by = {"/1.0"};
+    else if (row.kind == db::VolumeKind::Custom)
         view.used_by = global_.read_value([&](db::Transaction& tx) {
             return VolumeUsers{tx, row.project}.urls(row.pool, row.name);
         });

@@ -19,6 +19,7 @@
 #include "db/warning_repository.hpp"
 #include "storage/added_drivers.hpp"
 #include "storage/pool_access.hpp"
+#include "storage/server_folders.hpp"
 #include "storage/storage_driver.hpp"
 #include "storage/storage_manager.hpp"
 #include "storage/volume_mounts.hpp"
@@ -103,6 +104,7 @@ public:
     void discard_later(const std::string& pool, Staged staged) override;
     CustomVolumes& custom() const override;
     void set_custom(CustomVolumes* volumes) override;
+    ServerFolders& server_folders() noexcept override { return folders_; }
     void confine_with(const HelperProgram& helper) noexcept override { helper_ = &helper; }
 
 private:
@@ -183,6 +185,7 @@ private:
     const AddedDrivers added_;
     StorageDriverRegistry registry_ = StorageDriverRegistry::with_builtin_drivers();
     std::atomic<CustomVolumes*> custom_{nullptr};
+    ServerFolders folders_;
     mutable EntityLocks locks_;
     Locked<std::map<std::string, PoolPtr>> pools_;
     Locked<std::map<std::string, TreeLock>> trees_;

@@ -10,6 +10,7 @@
 namespace lxdcore::storage {
 
 class CustomVolumes;
+class ServerFolders;
 
 /// The other face of a StorageManager: what volumes beside those of instances are made with. Thread-safe.
 class PoolAccess {
@@ -26,6 +27,8 @@ public:
     virtual CustomVolumes& custom() const = 0;
     virtual void set_custom(CustomVolumes* volumes) = 0;
 
+    /// Where the server keeps images and backups.
+    virtual ServerFolders& server_folders() noexcept = 0;
     /// What is used for tools that read what came from outside; before start().
     virtual void confine_with(const HelperProgram& helper) noexcept = 0;
 

@@ -29,7 +29,8 @@ std::unique_ptr<StorageManager> make_storage_manager(db::Database& local, db::Da
 
 StorageManagerImpl::StorageManagerImpl(db::Database& local, db::Database& global, const Dir& state_dir,
                                        EventService& events, const Logger& log, AddedDrivers added)
-    : global_{global}, state_dir_{state_dir}, events_{events}, log_{log}, intents_{local}, added_{std::move(added)} {
+    : global_{global}, state_dir_{state_dir}, events_{events}, log_{log}, intents_{local}, added_{std::move(added)},
+      folders_{{local, global, state_dir, log, *this, *this}} {
     for (const auto& [name, maker] : added_)
         registry_.add(name, [maker = maker](const PoolContext& pool) {
             auto config = pool.config;

@@ -78,6 +78,19 @@ def scenario(points, **fields):
     return Scenario(points, clean=clean, **fields)
 
 
+def images_on(*volumes):
+    """On each of them, one after the other; the daemon keeps them."""
+    def action(daemon):
+        for volume in volumes:
+            daemon.api.run("PATCH", "/1.0", {"config": {"storage.images_volume": volume}})
+    return action
+
+
+def clean_images(daemon):
+    images_on("")(daemon)
+    clean(daemon)
+
+
 SNAPS = url("v1") + "/snapshots"
 SCENARIOS = [
     scenario("volume-create:*", action=make("v1", description="d", config={"user.x": "y"})),
@@ -97,6 +110,11 @@ SCENARIOS = [
     scenario("volume-snapshot:*", before=with_snapshots("v1", "s1"), action=call("POST", SNAPS, {"name": "s2"})),
     scenario("volume-snapshot-rename:*", before=with_snapshots("v1", "s1"), action=call("POST", SNAPS + "/s1", {"name": "s2"})),
     scenario("volume-snapshot-delete:*", before=with_snapshots("v1", "s1", "s2"), action=call("DELETE", SNAPS + "/s1")),
+    Scenario("server-folder:*", name="there", before=make("v1"), action=images_on("default/v1"), clean=clean_images),
+    Scenario("server-folder:*", name="over", before=both(make("v1"), make("v2"), images_on("default/v1")),
+             action=images_on("default/v2"), clean=clean_images),
+    Scenario("server-folder:*", name="back", before=both(make("v1"), images_on("default/v1")), action=images_on(""),
+             clean=clean_images),
 ]
 
 

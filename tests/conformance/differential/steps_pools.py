@@ -47,3 +47,24 @@ def pools():
         S("GET", P + "/d1"), S("PUT", P + "/d1", {"config": {"user.z": "1"}}),
         S("PATCH", P + "/d1", {"config": {"size": "1GiB"}}), S("DELETE", P + "/d1"), S("GET", P),
     ]
+
+
+def server_volumes():
+    """Volumes that the server itself uses: for images and for backups."""
+    c = P + "/default/volumes/custom"
+
+    def use(volume, key="storage.images_volume"):
+        return S("PATCH", "/1.0", {"config": {key: volume}})
+
+    return [
+        S("POST", c, {"name": "img"}), S("POST", c, {"name": "other"}),
+        S("POST", c, {"name": "blk", "content_type": "block", "config": {"size": "1MiB"}}),
+        use("default"), use("/"), use("default/img/x"), use("nosuch/img"), use("default/nosuch"), use("default/blk"),
+        S("POST", c + "/other/snapshots", {"name": "s"}), use("default/other"), S("DELETE", c + "/other/snapshots/s"),
+        use("default/img"), S("GET", c + "/img", etag=True), S("GET", c + "?recursion=1"), S("GET", P + "/default"),
+        S("DELETE", c + "/img"), S("POST", c + "/img", {"name": "x"}), S("POST", c + "/img/snapshots", {"name": "s"}),
+        S("POST", c + "/img", {"name": "img", "pool": "default"}),
+        S("PATCH", c + "/img", {"config": {"user.x": "y"}}), S("GET", c + "/img"),
+        use("default/other"), S("GET", c + "/img"), S("GET", c + "/other"), S("DELETE", c + "/img"),
+        use(""), S("GET", c + "/other"), S("DELETE", c + "/other"), S("DELETE", c + "/blk"),
+    ]

@@ -72,6 +72,19 @@ TEST_CASE("a directory of the layout that is a link is refused") {
     CHECK(mode_of(dir / "elsewhere") == 0755);
 }
 
+TEST_CASE("images may be a link to a custom volume, which is left alone") {
+    test::TempDir dir;
+    fs::create_directories(dir / "state/storage-pools/p/custom/default_v");
+    ::chmod((dir / "state/storage-pools/p/custom/default_v").c_str(), 0755);
+    fs::create_directory_symlink(dir / "state/storage-pools/p/custom/default_v", dir / "state/images");
+    CHECK_NOTHROW(StateDirectory{dir / "state"});
+    CHECK(mode_of(dir / "state/storage-pools/p/custom/default_v") == 0755);
+    CHECK(fs::is_symlink(dir / "state/images"));
+    fs::remove(dir / "state/images");
+    fs::create_directory_symlink(dir / "state/storage-pools/p/custom/default_v", dir / "state/logs");
+    CHECK_THROWS_AS(StateDirectory{dir / "state"}, Error);
+}
+
 TEST_CASE("no empty database where instances are on the disk") {
     test::TempDir dir;
     const StateDirectory state{dir / "state"};
