@@ -261,12 +261,17 @@ void StorageManagerImpl::remove(const std::string& name) {
     std::erase_if(used_by, [](const std::string& url) { return url.starts_with("/1.0/images/"); }); // unpacked anew
     if (!used_by.empty()) throw Error{ErrorCode::BadState, "The storage pool is currently in use"};
     const auto row = global_.read_value([&](db::Transaction& tx) { return need_row(tx, name); });
-    // Pending first: should the process die here, the directories are not mistaken for a pool that is away.
-    const auto intent = intents_.begin("storage-pool-create", "", name);
-    global_.write([&](db::Transaction& tx) { pools_repository_.set_state(tx, row.id, db::StoragePoolRow::Pending); });
+    const auto pool = find_pool(name);
+    const auto intent = intents_.begin("storage-pool-delete", "", name);
+    Rollback undo;
+    undo.add([&] { // with its directories: nothing else was in it; else the next start goes on
+        pool->driver->mount_pool();
+        intents_.end(intent);
+    });
     fault_point("pool-delete:pending");
-    find_pool(name)->driver->delete_pool();
+    pool->driver->delete_pool();
     global_.write([&](db::Transaction& tx) { pools_repository_.remove(tx, row.id); });
+    undo.commit();
     fault_point("pool-delete:row");
     intents_.end(intent);
     pools_.lock()->erase(name);

@@ -113,19 +113,21 @@ bool StorageManagerImpl::is_available(const std::string& name) const {
     return it != pools->end() && it->second->available;
 }
 
-/// A pool that was never finished was empty: it goes.
+/// A pool that was never finished was empty: it goes, as one that was being deleted.
 void StorageManagerImpl::repair_pools() {
-    for (const auto& intent : intents_.pending("storage-pool-create")) {
-        try {
-            const auto row =
-                global_.read_value([&](db::Transaction& tx) { return pools_repository_.find(tx, intent.entity); });
-            if (row && row->state == db::StoragePoolRow::Pending) {
-                registry_.make(row->driver, {row->name, row->config, state_dir_, log_, helper_})->delete_pool();
-                global_.write([&](db::Transaction& tx) { pools_repository_.remove(tx, row->id); });
+    for (const bool deleting : {false, true}) {
+        for (const auto& intent : intents_.pending(deleting ? "storage-pool-delete" : "storage-pool-create")) {
+            try {
+                const auto row =
+                    global_.read_value([&](db::Transaction& tx) { return pools_repository_.find(tx, intent.entity); });
+                if (row && (deleting || row->state == db::StoragePoolRow::Pending)) {
+                    registry_.make(row->driver, {row->name, row->config, state_dir_, log_, helper_})->delete_pool();
+                    global_.write([&](db::Transaction& tx) { pools_repository_.remove(tx, row->id); });
+                }
+                intents_.end(intent.id);
+            } catch (const Error& error) { // the next start tries again, and so can the administrator
+                log_.warning("Failed to remove a storage pool", {{"pool", intent.entity}, {"err", error.what()}});
             }
-            intents_.end(intent.id);
-        } catch (const Error& error) { // the next start tries again, and so can the administrator
-            log_.warning("Failed to remove a storage pool", {{"pool", intent.entity}, {"err", error.what()}});
         }
     }
 }
