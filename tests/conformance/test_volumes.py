@@ -3,6 +3,7 @@
 import itertools
 import os
 import pathlib
+import re
 
 import pytest
 
@@ -211,6 +212,53 @@ def test_a_volume_is_seen_by_running_instances(daemon, api, lxc, pool, volume, r
     assert api.exec(running, ["cat", "/ro/file"])[1] == "hello\n"
     code, _, text = api.exec(running, ["touch", "/ro/x"])
     assert code != 0 and "Read-only" in text
+
+
+def test_the_size_of_a_volume_holds_and_changes_while_it_is_used(daemon, api, lxc, pool, volume, running):
+    if api.get(f"{POOLS}/{pool}/volumes/custom/{volume}/state").status != 200 and not pool.endswith("btrfs"):
+        pytest.skip("the filesystem of this pool counts nothing")
+    lxc("set", pool, volume, "size", "8MiB")
+    lxc("attach", pool, volume, running, "data", "/data")
+    write = ["sh", "-c", "dd if=/dev/zero of=/data/big bs=1M count=20 && sync"]
+    code, _, text = api.exec(running, write)
+    assert code != 0 and re.search("quota|space", text, re.I)
+    api.exec(running, ["rm", "-f", "/data/big"])
+    lxc("set", pool, volume, "size", "40MiB")
+    code, _, text = api.exec(running, write)
+    assert code == 0, text
+    usage = api.get(f"{POOLS}/{pool}/volumes/custom/{volume}/state").metadata["usage"]
+    assert usage["used"] >= 20 << 20 and usage["total"] == 40 << 20
+    lxc("unset", pool, volume, "size")
+    code, _, text = api.exec(running, ["sh", "-c", "dd if=/dev/zero of=/data/more bs=1M count=30 && sync"])
+    assert code == 0, text
+    lxc("detach", pool, volume, running)
+
+
+def test_new_volumes_have_the_size_that_their_pool_gives(api, lxc, daemon, pool, name):
+    daemon.lxc("storage", "set", pool, "volume.size", "9MiB")
+    try:
+        lxc("create", pool, name)
+        lxc("create", pool, name + "-own", "size=5MiB")
+        assert lxc("get", pool, name, "size").stdout.strip() == "9MiB"
+        assert lxc("get", pool, name + "-own", "size").stdout.strip() == "5MiB"
+        if pool.endswith("btrfs"):
+            with pytest.raises(OSError):
+                with open(folder(daemon, pool, name) / "big", "wb") as file:
+                    file.write(os.urandom(16 << 20))
+                    file.flush()
+                    os.fsync(file.fileno())
+    finally:
+        daemon.lxc("storage", "unset", pool, "volume.size")
+        for one in (name, name + "-own"):
+            lxc("delete", pool, one, check=False)
+
+
+def test_kinds_of_content_that_this_version_does_not_have_are_refused(api, pool, name):
+    base = f"{POOLS}/{pool}/volumes/custom"
+    reply = api.post(base, {"name": name, "content_type": "iso"})
+    assert reply.status == 400 and reply.error == "Invalid volume content type name"
+    assert api.get(f"{base}/{name}").status == 404
+    assert "custom_volume_iso" not in api.get("/1.0").metadata["api_extensions"]
 
 
 def test_two_instances_share_a_volume(daemon, api, lxc, pool, volume, running, name):
