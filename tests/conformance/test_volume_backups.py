@@ -13,6 +13,7 @@ import test_backups
 from daemons import run, wait_until
 
 peer = test_backups.peer
+small_disk = test_backups.small_disk
 POOLS = "/1.0/storage-pools"
 CUSTOM = POOLS + "/default/volumes/custom"
 
@@ -402,3 +403,47 @@ def test_r54_an_upload_leaves_the_daemon_its_disk(daemon, tmp_path):
         daemon.api.run("DELETE", CUSTOM + "/liar")
     finally:
         run("umount", "-l", folder)
+
+
+@pytest.mark.ours
+def test_a_full_disk_leaves_no_part_of_a_backup(daemon, api, volume, small_disk):
+    base = f"{CUSTOM}/{volume}/backups"
+    folder = small_disk(daemon.dir / "backups/custom")
+    (content(daemon, volume) / "large").write_bytes(os.urandom(30 << 20))
+    operation = api.run("POST", base, {"name": "b1"}, ok=False)
+    assert "No space left" in operation["err"]
+    assert api.get(base).metadata == [] and not [p for p in folder.rglob("*") if p.is_file()]
+    os.unlink(content(daemon, volume) / "large")
+    api.run("POST", base, {"name": "b1"})  # no restart is needed
+    run("mount", "-o", "remount,ro", folder)
+    assert api.run("POST", base, {"name": "b2"}, ok=False)["status_code"] == 400
+    assert api.run("DELETE", base + "/b1", ok=False)["status_code"] == 400
+    assert api.get(base + "/b1/export").status == 200
+    run("mount", "-o", "remount,rw", folder)
+    api.run("DELETE", base + "/b1")
+    assert api.get(base).metadata == []
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("kind", ["filesystem", "block"])
+def test_a_full_pool_leaves_no_part_of_an_import(daemon, api, small_disk, tmp_path, kind):
+    os.chmod(tmp_path, 0o711)
+    source = small_disk(tmp_path / "pool")
+    api.run("POST", POOLS, {"name": "small", "driver": "dir", "config": {"source": str(source)}})
+    try:
+        index = backups.volume_index("liar", content_type=kind, snapshots=["s0"])
+        small, large = os.urandom(64 << 10), os.urandom(30 << 20)
+        if kind == "block":
+            data = backups.volume_archive(index, blocks={"s0": small, "": large})
+        else:
+            data = backups.volume_archive(index, extra=[backups.entry("backup/volume/large", large)])
+        operation = api.wait(backups.post_volume(daemon, data, pool="small").operation())
+        assert "No space left" in operation["err"]
+        wait_until(lambda: os.listdir(source / "custom") == [], what="an empty pool")
+        assert not [p for p in (source / "custom-snapshots").rglob("*") if p.is_file()]
+        assert api.get(f"{POOLS}/small/volumes/custom").metadata == []
+        fits = backups.volume_archive(backups.volume_index("fits", content_type=kind), blocks={"": small} if kind == "block" else None)
+        backups.upload_volume(daemon, fits, pool="small")
+        api.run("DELETE", f"{POOLS}/small/volumes/custom/fits")
+    finally:
+        api.run("DELETE", POOLS + "/small")
