@@ -193,6 +193,7 @@ void StorageManagerImpl::create_volume(const std::string& pool_name, const std::
     state_dir_.dir("containers").remove(name);
     link(name, pool_name);
     undo.commit();
+    link_snapshots(project, instance, pool_name); // a volume may come with them
 }
 
 void StorageManagerImpl::create_empty(const std::string& pool, const std::string& project, const std::string& instance,

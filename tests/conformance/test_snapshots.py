@@ -151,6 +151,16 @@ def test_links_to_snapshots_are_there_as_long_as_there_are_any(daemon, api, cont
     assert link(second) is None and link(container) is None
 
 
+def test_an_import_with_snapshots_has_its_link_too(daemon, api, container, second, tmp_path):
+    daemon.lxc("snapshot", container, "s0")
+    daemon.lxc("export", container, tmp_path / "b.tar.gz")
+    daemon.lxc("import", tmp_path / "b.tar.gz", second)
+    link = daemon.dir / "snapshots" / second
+    assert os.readlink(link) == str(daemon.dir / "storage-pools/default/containers-snapshots" / second)
+    daemon.lxc("delete", second)
+    assert not link.is_symlink()
+
+
 def test_recursion_shows_snapshots_and_backups(daemon, api, container):
     daemon.lxc("snapshot", container, "s0")
     api.run("POST", f"/1.0/instances/{container}/backups", {"name": "b0", "compression_algorithm": "none"})
