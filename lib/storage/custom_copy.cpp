@@ -87,8 +87,7 @@ Staged CustomVolumesImpl::stage_from(StorageDriver& driver, const std::string& p
     Rollback undo;
     undo.add([&] { driver.discard(staged); });
     const auto content = access_.open_content(source.pool, id);
-    copy_tree(content.dir, driver.open_staged(staged),
-              {.stop = std::move(stop), .devices = true, .older = base.older});
+    copy_tree(content.dir, driver.open_staged(staged), {.stop = std::move(stop), .devices = true, .older = base.older});
     undo.commit();
     return staged;
 }
