@@ -81,6 +81,7 @@ TEST_CASE("images may be a link to a custom volume, which is left alone") {
     CHECK(mode_of(dir / "state/storage-pools/p/custom/default_v") == 0755);
     CHECK(fs::is_symlink(dir / "state/images"));
     fs::remove(dir / "state/images");
+    fs::remove(dir / "state/logs");
     fs::create_directory_symlink(dir / "state/storage-pools/p/custom/default_v", dir / "state/logs");
     CHECK_THROWS_AS(StateDirectory{dir / "state"}, Error);
 }

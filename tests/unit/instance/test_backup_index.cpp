@@ -57,7 +57,6 @@ TEST_CASE("what an index may not say is refused") {
     refused("/name", nullptr);
     refused("/type", "virtual-machine");
     refused("/type", "toaster");
-    refused("/optimized", true);
     refused("/optimized", "yes");
     refused("/pool", "a/b");
     refused("/snapshots", {"s1"});

@@ -294,7 +294,7 @@ TEST_CASE_FIXTURE(Fixture, "volumes from outside are complete with their snapsho
     }
     CHECK(refusal([&] { volumes->create_staged(volume, {{.name = "../s"}}, stage("-")); }) != "");
     volumes->create_staged(volume, {{.name = "s1"}, {.name = "s2"}}, stage("-"));
-    CHECK(read("v") == "content of ");
+    CHECK(volumes->open("p", "default", "v").dir.read("file") == "content of ");
     CHECK(volumes->open("p", "default", "v", "s1").dir.read("file") == "content of s1");
     CHECK(volumes->open("p", "default", "v", "s2").dir.read("file") == "content of s2");
     CHECK(refusal([&] { volumes->create_staged(volume, {}, stage("-")); }) == "Volume by that name already exists");
