@@ -22,7 +22,10 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const helper::UnpackLimits limits{.bytes = 8 << 20, .entries = 1000, .ratio = 100, .floor = 1 << 20};
     fuzz::refused_or_done([&] {
         const auto upto = (data[0] & 2) != 0 ? helper::ReadUpTo::Kind : helper::ReadUpTo::End;
-        const auto found = reader.read(archive, -1, (data[0] & 1) != 0, upto, limits);
+        const helper::ArchiveContent content{.image = (data[0] & 1) != 0,
+                                             .prefix = (data[0] & 4) != 0 ? "backup/container/" : "",
+                                             .index = (data[0] & 8) != 0};
+        const auto found = reader.read(archive, -1, content, upto, limits);
         fuzz::require(found.bytes <= limits.bytes && found.entries <= limits.entries);
     });
     ::close(archive);
