@@ -16,6 +16,7 @@
 #include "instance/creation.hpp"
 #include "operation/operation_types.hpp"
 #include "operation/progress.hpp"
+#include "storage/server_folders.hpp"
 #include "storage/tree_archive.hpp"
 #include "util/compressed_output.hpp"
 #include "util/fault_point.hpp"
@@ -146,8 +147,9 @@ void Manager::run_publish(const PublishRequest& request, OperationContext& op) {
     const std::stop_callback forward{op.stop_token(), [&] { halt.request_stop(); }};
     std::jthread packer{[&, stop = halt.get_token()] {
         try {
-            pack({volume, rootfs, s_.state_dir.dir("images"), metadata, ids, Compression::parse(request.compression)},
-                 out.get(), progress, stop);
+            const auto images = storage::PoolAccess::of(s_.storage).server_folders().images().use();
+            pack({volume, rootfs, *images, metadata, ids, Compression::parse(request.compression)}, out.get(), progress,
+                 stop);
         } catch (...) {
             failure = std::current_exception();
         }
