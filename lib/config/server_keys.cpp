@@ -55,7 +55,7 @@ std::span<const Key> server_keys() {
         {"rbac.api.key", "", check::any, true, false},
         {"rbac.api.url", "", check::any, true, false},
         {"rbac.expiry", "3600", check::int64, true, false},
-        {"storage.backups_volume", "", check::any, true, false},
+        {"storage.backups_volume", "", check::any, true, true},
         {"storage.images_volume", "", check::any, true, true},
         {"user.*", "", check::any, true, true},
     };

@@ -28,9 +28,9 @@ std::string text_of(const nlohmann::json& data, const char* key) {
 
 } // namespace
 
-BackupStore::BackupStore(db::Database& local, db::Database& global, const Dir& state_dir, Of of, std::string top,
-                         std::string not_found)
-    : global_{global}, state_dir_{state_dir}, top_{std::move(top)}, not_found_{std::move(not_found)},
+BackupStore::BackupStore(db::Database& local, db::Database& global, storage::ServerFolder& place, Of of,
+                         std::string top, std::string not_found)
+    : global_{global}, folder_{place}, top_{std::move(top)}, not_found_{std::move(not_found)},
       instances_{of == Of::Instances}, rows_{of}, intents_{local} {}
 
 void BackupStore::check_name(const std::string& name) {
@@ -77,9 +77,16 @@ std::int64_t BackupStore::begin(const char* action, const BackupOwner& owner, co
     return intents_.begin(kind(action), owner.project, owner.name, data.dump());
 }
 
+BackupStore::Place BackupStore::place() const {
+    auto held = folder_.use();
+    auto dir = held->make_dir(top_, 0700);
+    return {std::move(held), std::move(dir)};
+}
+
 void BackupStore::create(const BackupOwner& owner, const db::BackupRow& row, const Pack& pack, const There& there) {
     const auto& name = row.name;
-    const auto folder = state_dir_.make_dir(top_, 0700).make_dir(owner.folder, 0700);
+    const auto at = place();
+    const auto folder = at.dir.make_dir(owner.folder, 0700);
     const auto intent = begin("create", owner, name);
     Rollback undo;
     undo.add([&] { intents_.end(intent); });
@@ -107,7 +114,8 @@ void BackupStore::rename(const BackupOwner& owner, const std::string& name, cons
     const auto row = need(owner.id, name);
     const auto reserved = reserve(owner, to);
     if (reserved.name.empty()) throw Error{ErrorCode::AlreadyExists, "Backup " + text::quote(to) + " already exists"};
-    const auto folder = state_dir_.dir(top_).dir(owner.folder);
+    const auto at = place();
+    const auto folder = at.dir.dir(owner.folder);
     const auto intent = begin("rename", owner, name, to);
     Rollback undo;
     undo.add([&] { intents_.end(intent); });
@@ -122,17 +130,17 @@ void BackupStore::rename(const BackupOwner& owner, const std::string& name, cons
     intents_.end(intent);
 }
 
-std::optional<Dir> BackupStore::find_folder(const std::string& folder) const {
-    const auto folders = state_dir_.make_dir(top_, 0700);
-    if (folder.empty() || !folders.exists(folder)) return std::nullopt;
-    return folders.dir(folder);
+std::optional<Dir> BackupStore::find_folder(const Place& at, const std::string& folder) const {
+    if (folder.empty() || !at.dir.exists(folder)) return std::nullopt;
+    return at.dir.dir(folder);
 }
 
 void BackupStore::remove(const BackupOwner& owner, const std::string& name) {
     const auto row = need(owner.id, name);
     const auto intent = begin("delete", owner, name);
     fault_point("backup-delete:intent");
-    if (const auto folder = find_folder(owner.folder)) {
+    const auto at = place();
+    if (const auto folder = find_folder(at, owner.folder)) {
         folder->remove(name);
         if (folder->list().empty()) drop(owner.folder);
     }
@@ -144,7 +152,7 @@ void BackupStore::remove(const BackupOwner& owner, const std::string& name) {
 
 BackupService::File BackupStore::open(const BackupOwner& owner, const std::string& name) const {
     (void)need(owner.id, name);
-    auto file = state_dir_.dir(top_).dir(owner.folder).open_file(name, O_RDONLY | O_NOFOLLOW);
+    auto file = place().dir.dir(owner.folder).open_file(name, O_RDONLY | O_NOFOLLOW);
     struct stat status {};
     if (::fstat(file.get(), &status) != 0) throw_errno("backup");
     if (!S_ISREG(status.st_mode)) throw Error{ErrorCode::Internal, "The backup is no file"};
@@ -153,7 +161,8 @@ BackupService::File BackupStore::open(const BackupOwner& owner, const std::strin
 }
 
 void BackupStore::move(const std::string& from, const std::string& to) const {
-    const auto folders = state_dir_.make_dir(top_, 0700);
+    const auto at = place();
+    const auto& folders = at.dir;
     if (!folders.exists(from)) return;
     folders.remove_tree(to);
     if (const auto slash = to.rfind('/'); slash != std::string::npos) folders.make_dir(to.substr(0, slash), 0700);
@@ -163,7 +172,8 @@ void BackupStore::move(const std::string& from, const std::string& to) const {
 }
 
 void BackupStore::drop(const std::string& folder) const {
-    const auto folders = state_dir_.make_dir(top_, 0700);
+    const auto at = place();
+    const auto& folders = at.dir;
     folders.remove_tree(folder);
     const auto above = folder.substr(0, std::min(folder.find('/'), folder.size()));
     if (above != folder && folders.exists(above) && folders.dir(above).list().empty()) folders.remove(above);
@@ -175,11 +185,11 @@ bool BackupStore::has_row(const std::optional<BackupOwner>& owner, const std::st
     return std::any_of(known.begin(), known.end(), [&](const auto& row) { return row.name == name; });
 }
 
-void BackupStore::repair_one(const std::string& action, const db::Intent& intent,
+void BackupStore::repair_one(const Place& at, const std::string& action, const db::Intent& intent,
                              const std::optional<BackupOwner>& owner) {
     const auto data = nlohmann::json::parse(intent.data, nullptr, false);
     const auto name = text_of(data, "backup"), to = text_of(data, "to");
-    const auto folder = find_folder(owner ? owner->folder : text_of(data, "folder"));
+    const auto folder = find_folder(at, owner ? owner->folder : text_of(data, "folder"));
     if (!name.empty() && folder) {
         if (action == "rename") { // the file follows the row
             if (!has_row(owner, to) && folder->exists(to) && !folder->exists(name)) folder->rename(to, name);
@@ -206,13 +216,20 @@ void BackupStore::sweep(const Dir& folders) const {
 }
 
 void BackupStore::repair(const Find& find) {
+    std::optional<Place> at;
+    try {
+        at = place();
+    } catch (const Error& error) {
+        if (error.code() == ErrorCode::Unavailable) return;
+        throw;
+    }
     for (const auto* action : {"create", "rename", "delete"}) {
         for (const auto& intent : intents_.pending(kind(action))) {
-            repair_one(action, intent, find(intent));
+            repair_one(*at, action, intent, find(intent));
             intents_.end(intent.id);
         }
     }
-    sweep(state_dir_.make_dir(top_, 0700));
+    sweep(at->dir);
 }
 
 std::vector<db::BackupRow> BackupStore::expired() const {

@@ -13,6 +13,7 @@
 
 #include "db/backup_repository.hpp"
 #include "db/intents.hpp"
+#include "storage/server_folder.hpp"
 #include "util/dir.hpp"
 #include "util/locked.hpp"
 
@@ -32,8 +33,9 @@ struct BackupOwner {
 class BackupStore {
 public:
     using Of = db::BackupRepository::Of;
-    /// @p top: the folder in @p state_dir. @p not_found: what to say of a backup that is not there
-    BackupStore(db::Database& local, db::Database& global, const Dir& state_dir, Of of, std::string top,
+    /// @p top: the folder in @p place, which storage.backups_volume may move. @p not_found: what to say of a backup
+    /// that is not there
+    BackupStore(db::Database& local, db::Database& global, storage::ServerFolder& place, Of of, std::string top,
                 std::string not_found);
 
     static void check_name(const std::string& name); ///< @throws Error InvalidArgument
@@ -58,7 +60,8 @@ public:
     void move(const std::string& from, const std::string& to) const;
     void drop(const std::string& folder) const; ///< of an owner that goes; absent is fine
 
-    /// Nothing is being made now: every hidden file is a leftover. @p find: the owner that an intent speaks of
+    /// Nothing is being made now: every hidden file is a leftover. @p find: the owner that an intent speaks of. Left to
+    /// a later start while the archives' pool is away.
     using Find = std::function<std::optional<BackupOwner>(const db::Intent& intent)>;
     void repair(const Find& find);
     std::vector<db::BackupRow> expired() const;
@@ -67,13 +70,20 @@ private:
     std::string kind(const char* action) const;
     std::int64_t begin(const char* action, const BackupOwner& owner, const std::string& name,
                        const std::string& to = {});
-    std::optional<Dir> find_folder(const std::string& folder) const;
-    void repair_one(const std::string& action, const db::Intent& intent, const std::optional<BackupOwner>& owner);
+    /// Where the archives are; they stay there as long as somebody has it.
+    struct Place {
+        std::shared_ptr<const Dir> held;
+        Dir dir;
+    };
+    Place place() const; ///< @throws Error Unavailable while its pool is away
+    std::optional<Dir> find_folder(const Place& place, const std::string& folder) const;
+    void repair_one(const Place& at, const std::string& action, const db::Intent& intent,
+                    const std::optional<BackupOwner>& owner);
     void sweep(const Dir& folders) const;
     bool has_row(const std::optional<BackupOwner>& owner, const std::string& name) const;
 
     db::Database& global_;
-    const Dir& state_dir_;
+    storage::ServerFolder& folder_;
     const std::string top_, not_found_;
     const bool instances_;
     db::BackupRepository rows_;

@@ -10,6 +10,7 @@
 
 #include "config/config_keys.hpp"
 #include "instance/architecture.hpp"
+#include "storage/server_folders.hpp"
 #include "util/text.hpp"
 
 namespace lxdcore::instance {
@@ -125,9 +126,17 @@ Manager::Manager(const Services& services)
           })},
       guests_{make_guest_access(GuestAccess::Services{services.operations, services.events, services.storage,
                                                       services.helper, services.reactor, services.pool, services.log})},
-      runtime_{services.reactor, {.ended = [this](const InstanceRef& ref, std::uint64_t generation) {
-                   post([this, ref, generation] { container_ended(ref, generation); });
-               }}} {
+      runtime_{services.reactor,
+               {.ended =
+                    [this](const InstanceRef& ref, std::uint64_t generation) {
+                        post([this, ref, generation] { container_ended(ref, generation); });
+                    }}},
+      backup_store_{services.local,
+                    services.global,
+                    storage::PoolAccess::of(services.storage).server_folders().backups(),
+                    BackupStore::Of::Instances,
+                    "instances",
+                    "Load backup from database: Instance backup not found"} {
     s_.profiles.set_listener(
         {.check = [this](const std::string& project, const std::string& profile,
                          const api::ProfilePut& next) { profile_check(project, profile, next); },

@@ -363,12 +363,7 @@ private:
     using Mounts = std::vector<std::shared_ptr<const void>>;
     Locked<std::map<InstanceRef, Mounts>> mounts_;
     Locked<MetricsCache> metrics_;
-    BackupStore backup_store_{s_.local,
-                              s_.global,
-                              s_.state_dir,
-                              BackupStore::Of::Instances,
-                              "backups/instances",
-                              "Load backup from database: Instance backup not found"};
+    BackupStore backup_store_;
     mutable std::mutex metadata_mutex_; ///< metadata.yaml between reading and writing
     std::atomic<bool> host_shutdown_ = false, settled_ = false;
     Locked<std::shared_ptr<BootSequence>> boot_;

@@ -296,8 +296,13 @@ void Manager::run_remove(const InstanceRef& ref) {
 
 /// What a deleted instance leaves outside of its volume.
 void Manager::forget_directories(const InstanceRef& ref) const {
-    for (const char* parent : {"logs", "devices", "backups/instances"})
+    for (const char* parent : {"logs", "devices"})
         if (s_.state_dir.exists(parent)) s_.state_dir.dir(parent).remove_tree(dir_name(ref));
+    try {
+        backup_store_.drop(dir_name(ref));
+    } catch (const Error& error) { // on a volume whose pool is away: the instance goes nevertheless
+        s_.log.warning("Failed to remove backups", {{"instance", ref.name}, {"err", error.what()}});
+    }
     if (s_.state_dir.exists("security/seccomp")) s_.state_dir.dir("security/seccomp").remove(dir_name(ref));
 }
 

@@ -10,6 +10,7 @@
 #include "instance/volume_backups_impl.hpp"
 #include "operation/volume_operation_types.hpp"
 #include "storage/pool_access.hpp"
+#include "storage/server_folders.hpp"
 #include "storage/storage_driver.hpp"
 #include "util/text.hpp"
 
@@ -47,9 +48,12 @@ std::unique_ptr<VolumeBackups> make_volume_backups(const VolumeBackupsNeeds& nee
 }
 
 VolumeBackupsImpl::VolumeBackupsImpl(const VolumeBackupsNeeds& needs)
-    : s_{needs}, store_{needs.local,      needs.global,
-                        needs.state_dir,  BackupStore::Of::Volumes,
-                        "backups/custom", "Storage volume backup not found"} {
+    : s_{needs}, store_{needs.local,
+                        needs.global,
+                        storage::PoolAccess::of(needs.pools).server_folders().backups(),
+                        BackupStore::Of::Volumes,
+                        "custom",
+                        "Storage volume backup not found"} {
     s_.volumes.set_follower([this](const std::string& from, const std::string& to) {
         if (to.empty())
             store_.drop(from);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Images on a custom volume, as storage.images_volume asks."""
+"""Images and backups on custom volumes, as storage.images_volume and storage.backups_volume ask."""
 import os
 
 import pytest
@@ -45,6 +45,37 @@ def test_images_move_to_a_volume_and_back_and_survive_restarts(own_daemon):
     assert (daemon.dir / "images" / fingerprint).read_bytes() == content
     daemon.lxc("storage", "volume", "delete", "default", "two")
     daemon.lxc("delete", "c1")
+
+
+def test_backups_move_to_a_volume_and_back_and_survive_restarts(own_daemon):
+    daemon, api, key = own_daemon, own_daemon.api, "storage.backups_volume"
+    daemon.lxc("init", "bb", "c2")
+    daemon.lxc("storage", "volume", "create", "default", "kept")
+    daemon.lxc("storage", "volume", "create", "default", "data")
+    of_c2, of_data = "/1.0/instances/c2/backups", V + "/data/backups"
+    api.run("POST", of_c2, {"name": "before"})
+    archive = api.get(of_c2 + "/before/export").body
+    daemon.lxc("config", "set", key, "default/kept")
+    folder = daemon.dir / "storage-pools/default/custom/default_kept"
+    assert os.readlink(daemon.dir / "backups") == str(folder)
+    assert (folder / "instances/c2/before").read_bytes() == archive
+    assert "still in use" in refused(daemon.lxc("storage", "volume", "delete", "default", "kept", check=False))
+    api.run("POST", of_c2, {"name": "after"})
+    api.run("POST", of_data, {"name": "b"})
+    daemon.signal(15)
+    daemon.start()
+    assert api.get(of_c2 + "/before/export").body == archive
+    assert os.listdir(folder / "instances/c2") and (folder / "custom").is_dir()
+    api.run("POST", "/1.0/instances/c2", {"name": "c3"})
+    assert sorted(os.listdir(folder / "instances/c3")) == ["after", "before"]
+    daemon.lxc("config", "unset", key)
+    assert not os.path.islink(daemon.dir / "backups") and os.listdir(folder) == []
+    assert api.get("/1.0/instances/c3/backups/before/export").body == archive
+    assert api.get(of_data + "/b/export").status == 200
+    daemon.lxc("delete", "c3")
+    assert os.listdir(daemon.dir / "backups/instances") == []
+    for name in ("data", "kept"):
+        daemon.lxc("storage", "volume", "delete", "default", name)
 
 
 @pytest.mark.ours
