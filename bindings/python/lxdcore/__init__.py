@@ -26,7 +26,6 @@ from ._networks import Lease, Network, Networks
 from ._operation import Event, Events, Operation
 from ._profiles import Profile, Profiles
 from ._server import Certificate, Operations, Project, Projects, Server, Warning
-from ._sftp import SftpSocket
 from ._snapshots import Snapshot, Snapshots
 from ._storage import StoragePool, StoragePools
 from ._volumes import Volume, Volumes, VolumeSnapshot, VolumeSnapshots
@@ -36,7 +35,7 @@ __all__ = [
     "Connection", "Console", "Core", "Error", "Event", "Events", "ExecError", "ExecResult", "FileInfo", "Files",
     "ForbiddenError", "Image", "Images", "Instance", "Instances", "InvalidArgumentError", "Lease", "Network", "Networks",
     "NoSpaceError", "NotFoundError", "Operation", "Operations", "PIPE", "Process", "Profile", "Profiles", "Project",
-    "Projects", "Server", "SftpSocket", "Snapshot", "Snapshots", "StaleEtagError", "StoragePool", "StoragePools",
+    "Projects", "Server", "Snapshot", "Snapshots", "StaleEtagError", "StoragePool", "StoragePools",
     "TooLargeError", "UnauthorizedError", "UnavailableError", "UnsupportedError", "Volume", "VolumeSnapshot",
     "VolumeSnapshots", "Volumes", "Warning",
 ]

@@ -12,11 +12,11 @@ from ._exec import PIPE, Capture, ExecError, ExecResult, Process, Stream, exit_c
 from ._files import Files
 from ._lxdcore import InstanceService
 from ._operation import Operation, parse_time
-from ._sftp import SftpSocket
 from ._snapshots import Snapshots
 
 if TYPE_CHECKING:
     from ._connection import Connection
+    from ._sftp import SftpSocket
 
 
 class Instance(Entity):
@@ -214,6 +214,8 @@ class Instance(Entity):
     def sftp(self) -> SftpSocket:
         """A session of SFTP version 3 on its files, as its root sees them: a connected socket, for paramiko.SFTPClient
         and the like."""
+        from ._sftp import SftpSocket  # with socket, which most programs can be imported without
+
         return SftpSocket(*self._service.sftp(self._project, self.name))
 
     def console(self, width: int = 80, height: int = 24) -> Console:
