@@ -34,7 +34,7 @@ class Normaliser:
         text = re.sub(r"\b8000\.[0-9a-f]{12}\b", "<bridge-id>", text)
         text = VETH.sub("<veth>", text)
         text = FE80.sub("<link-local>", text)
-        text = re.sub(r"<net>\.(?!1\b|0\b|2\b|254\b)\d+\b", "<net>.<n>", text)
+        text = re.sub(r"<net>\.(?!1\b|0\b)\d+\b", "<net>.<n>", text)
         text = re.sub(r'\\?"(Hostid|Nsid|Maprange)\\?":\d+', r"\1:<n>", text)
         text = re.sub(r"/tmp/lxd_config_\d+|/proc/self/fd/\d+", "<file>", text)
         return re.sub(r"/proc/\d+/fd/\d+", "/proc/<pid>/fd/<n>", text)
