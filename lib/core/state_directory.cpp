@@ -7,7 +7,11 @@
 
 #include <array>
 #include <cerrno>
+#include <charconv>
+#include <chrono>
+#include <csignal>
 #include <string_view>
+#include <thread>
 
 #include <fmt/format.h>
 
@@ -76,6 +80,16 @@ std::string find_instance(const Dir& dir) {
     return {};
 }
 
+/// A process that was killed while it started a helper leaves its lock to that one, until the helper's exec.
+constexpr std::chrono::milliseconds kOrphanTime{2000}, kPause{10};
+
+/// Also true of what is no process id: nobody knows.
+bool is_alive(const std::string& pid) {
+    pid_t number = 0;
+    const auto [end, ec] = std::from_chars(pid.data(), pid.data() + pid.size(), number);
+    return ec != std::errc{} || number <= 0 || ::kill(number, 0) == 0 || errno != ESRCH;
+}
+
 } // namespace
 
 StateDirectory::StateDirectory(const std::filesystem::path& path) : dir_{open_state_dir(path)} {
@@ -85,10 +99,13 @@ StateDirectory::StateDirectory(const std::filesystem::path& path) : dir_{open_st
 
 void StateDirectory::lock() {
     lock_ = dir_.open_file(lock_name, O_RDWR | O_CREAT, 0600);
-    if (::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0) {
+    for (auto left = kOrphanTime; ::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0; left -= kPause) {
         if (errno != EWOULDBLOCK) throw_errno(dir_.path() + "/" + lock_name);
-        throw Error{ErrorCode::BadState, fmt::format("{} is in use by another process (pid {})", dir_.path(),
-                                                     text::trim(dir_.read(lock_name)))};
+        const auto owner = text::trim(dir_.read(lock_name));
+        if (left <= left.zero() || is_alive(owner))
+            throw Error{ErrorCode::BadState,
+                        fmt::format("{} is in use by another process (pid {})", dir_.path(), owner)};
+        std::this_thread::sleep_for(kPause);
     }
     // In place: a new file would be a new lock.
     const auto pid = fmt::format("{}\n", ::getpid());

@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <lxdcore/error.hpp>
 
@@ -40,6 +42,19 @@ TEST_CASE("a second owner of a state directory is told the pid of the first") {
 TEST_CASE("the lock ends with its owner") {
     test::TempDir dir;
     { const StateDirectory first{dir / "state"}; }
+    CHECK_NOTHROW(StateDirectory{dir / "state"});
+}
+
+TEST_CASE("the lock of a dead owner is waited for while its child still has it") {
+    test::TempDir dir;
+    const pid_t owner = ::fork();
+    REQUIRE(owner >= 0);
+    if (owner == 0) {
+        const StateDirectory first{dir / "state"};
+        if (::fork() == 0) ::usleep(200'000);
+        ::_exit(0);
+    }
+    REQUIRE(::waitpid(owner, nullptr, 0) == owner);
     CHECK_NOTHROW(StateDirectory{dir / "state"});
 }
 
