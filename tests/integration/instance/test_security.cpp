@@ -352,9 +352,7 @@ public:
         pool.config = {{"source", (base_ / "pool").string()}};
         core().storage().create(pool);
         create("it-files");
-        api::ProfilePatch profile;
-        profile.devices = {{"root", {{"type", "disk"}, {"path", "/"}, {"pool", "overlay"}}}};
-        core().profiles().patch("default", "default", profile, "");
+        set_pool("overlay");
     }
     /// Images are unpacked by way of an idmapped mount: the files come from a container elsewhere.
     void create_from(const std::string& name, const std::string& other) {
@@ -370,9 +368,9 @@ public:
             act(name, "stop", true)->wait();
             instances().remove(ref(name))->wait();
         }
-        close();
-        CHECK(::umount2((base_ / "pool").c_str(), MNT_DETACH) == 0);
-        open();
+        set_pool("default");
+        core().storage().remove("overlay"); // unmounts it
+        CHECK(::umount2((base_ / "pool").c_str(), 0) == 0);
     }
     uid_t owner(const std::string& name, const std::string& file) const {
         struct stat info {};
@@ -381,6 +379,11 @@ public:
     }
 
 private:
+    void set_pool(const std::string& pool) {
+        api::ProfilePatch profile;
+        profile.devices = {{"root", {{"type", "disk"}, {"path", "/"}, {"pool", pool}}}};
+        core().profiles().patch("default", "default", profile, "");
+    }
     test::TempDir base_;
 };
 
