@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <exception>
+#include <string_view>
 #include <utility>
 
 #include <fcntl.h>
@@ -22,6 +23,7 @@ namespace {
 constexpr std::size_t kKeptTrees = 16;
 /// In a tree: the boot that made it, or "synced" once its content is on disk. Its mtime is the time of the last use.
 constexpr const char* kMark = ".lxdcore-tree";
+constexpr std::string_view kSynced = "synced"; ///< the mark of a tree that was written out; else the id of its boot
 
 std::string boot_id() { return text::trim(Dir::open("/proc/sys/kernel/random").read("boot_id")); }
 
@@ -39,6 +41,16 @@ void touch_mark(const Dir& tree) {
     if (!tree.exists(kMark)) return;
     const auto mark = tree.open_file(kMark, O_WRONLY | O_CREAT);
     if (::futimens(mark.get(), nullptr) != 0) throw_errno(tree.path());
+}
+
+/// In place: a file that came and went would fail who copies this tree meanwhile. Half of it is no mark: such a tree is
+/// unpacked again.
+void write_synced(const Dir& tree) {
+    const auto mark = tree.open_file(kMark, O_WRONLY);
+    const auto size = static_cast<ssize_t>(kSynced.size());
+    if (::pwrite(mark.get(), kSynced.data(), kSynced.size(), 0) != size || ::ftruncate(mark.get(), size) != 0 ||
+        ::fsync(mark.get()) != 0)
+        throw_errno(tree.path());
 }
 
 } // namespace
@@ -143,7 +155,7 @@ void StorageManagerImpl::check_trees(const std::string& pool, StorageDriver& dri
         const auto mark = driver.open({VolumePlace::Image, name}).read_if_exists(kMark).value_or("");
         if (mark == boot) {
             queue_sync(pool, name);
-        } else if (mark != "synced") {
+        } else if (mark != kSynced) {
             driver.remove({VolumePlace::Image, name});
         }
     }
@@ -170,7 +182,7 @@ void StorageManagerImpl::sync_trees(const std::set<std::pair<std::string, std::s
             // No lock: this can take long, and what is written below goes into this very tree or nowhere.
             const auto tree = pool->driver->open({VolumePlace::Image, fingerprint});
             if (::syncfs(tree.fd()) != 0) throw_errno(tree.path());
-            tree.write(kMark, "synced");
+            write_synced(tree);
         } catch (const std::exception& error) { // the tree is then unpacked again after the next reboot
             log_.warning("Failed to write an image tree out", {{"pool", name}, {"err", error.what()}});
         }
