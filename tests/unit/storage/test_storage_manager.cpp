@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <chrono>
 #include <doctest/doctest.h>
 
 #include <filesystem>
@@ -222,6 +223,23 @@ TEST_CASE_FIXTURE(Fixture, "an image tree whose content may be lost is made agai
     test::write_file(tree / ".lxdcore-tree", "another boot");
     restart();
     CHECK_FALSE(fs::exists(tree));
+}
+
+TEST_CASE_FIXTURE(Fixture, "an image tree is marked in place, as it may be copied meanwhile") {
+    make_pool();
+    make_image();
+    const auto mark = temp / ("storage-pools/p/images/" + kImage + "/.lxdcore-tree");
+    struct stat before {
+    }, after{};
+    REQUIRE(::stat(mark.c_str(), &before) == 0);
+    std::string content;
+    for (int i = 0; i < 500 && content != "synced"; ++i) {
+        std::this_thread::sleep_for(std::chrono::milliseconds{20});
+        content = Dir::open(mark.parent_path()).read(".lxdcore-tree");
+    }
+    CHECK(content == "synced");
+    REQUIRE(::stat(mark.c_str(), &after) == 0);
+    CHECK(after.st_ino == before.st_ino);
 }
 
 TEST_CASE_FIXTURE(Fixture, "a tree with links in place of its parts is refused") {
