@@ -16,11 +16,10 @@ struct WebSocket::Impl : std::enable_shared_from_this<WebSocket::Impl> {
 
     void heard() {
         pinged = 0;
-        silence.set(limits.ping);
+        if (!may_be_silent && !closing) silence.set(limits.ping);
     }
     /// One limit serves both: the first two silences send a ping, the third ends it.
     void silent() {
-        if (may_be_silent && !closing) pinged = 0;
         if (closing || ++pinged > 2) {
             socket.next_layer().close();
             return;
@@ -67,14 +66,17 @@ Awaitable<WebSocket::Kind> WebSocket::read(asio::mutable_buffer into, std::size_
         error_code ec;
         impl->heard();
         size = co_await impl->socket.async_read_some(into, asio::redirect_error(use_awaitable, ec));
-        impl->silence.clear();
+        if (!impl->closing) impl->silence.clear();
         if (ec) co_return Kind::Closed;
         if (size > 0) co_return Kind::Data;
         if (impl->socket.is_message_done() && impl->socket.got_text()) co_return Kind::EndOfStream;
     }
 }
 
-void WebSocket::allow_silence() { impl_->may_be_silent = true; }
+void WebSocket::allow_silence() {
+    impl_->may_be_silent = true;
+    impl_->silence.clear();
+}
 
 void WebSocket::read_ahead(std::size_t size) { impl_->socket.next_layer().enable(size); }
 

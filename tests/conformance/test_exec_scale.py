@@ -203,11 +203,13 @@ def test_commands_may_take_their_time(daemon, running):
     """The stock client answers no pings where it only writes, nor while nobody takes the output."""
     ways = {"input is empty": ([], subprocess.DEVNULL), "input is open": ([], subprocess.PIPE), "terminal": (["-t"], subprocess.DEVNULL),
             "nobody reads": ([], subprocess.DEVNULL)}
-    command = ["sh", "-c", "seq 1 30000; sleep 100; echo end"]
+    command = ["sh", "-c", "seq 1 15000; sleep 80; echo end"]  # more than a pipe takes, less than all buffers
     clients = {way: subprocess.Popen(["lxc", "exec", *more, running, "--", *command], env=daemon.env, stdin=stdin, stdout=subprocess.PIPE)
                for way, (more, stdin) in ways.items()}
     out = {}
-    for way, client in clients.items():  # the last one's output waits for the others
+    for way, client in clients.items():
+        if way == "nobody reads":  # until long after the command's end
+            time.sleep(5)
         out[way] = client.stdout.read().split()[-1:]
         client.wait(60)
     assert out == {way: [b"end"] for way in ways}
