@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is done to the data of a whole distribution: Debian 12, on `dir` and on `btrfs`."""
+import os
 import time
 
 INSTANCES, IMAGES = "/1.0/instances", "/1.0/images"
@@ -10,7 +11,8 @@ def root_on(pool):
 
 
 def content_changes(rest, table, number, pool=None):
-    """Snapshot, restore, copy and publish of the stopped deb0."""
+    """Snapshot, restore, copy and publish of the stopped deb0. What the others have left to be written is not timed."""
+    os.sync()
     path, copy = INSTANCES + "/deb0", f"debcopy{number}"
     where = f", {pool}" if pool else ""
 
@@ -29,6 +31,7 @@ def content_changes(rest, table, number, pool=None):
 
 
 def create(rest, table, what, number, pool=None):
+    os.sync()
     taken = rest.time("POST", INSTANCES,
                       {"name": f"deb{number}", "source": {"type": "image", "alias": "deb"}, **root_on(pool)})
     table.setdefault(f"Debian image -> instance, {what}", []).append(taken)
@@ -85,6 +88,7 @@ def on_btrfs(rests, tables, folder, runs):
 def export_and_import(rest, table, archive, name, what, *options):
     """With the stock client; each daemon imports its own archive."""
     def clock(verb, *args):
+        os.sync()
         started = time.perf_counter()
         rest.daemon.lxc(*args, timeout=600)
         table.setdefault(f"{verb} of {what}", []).append((time.perf_counter() - started) * 1000)
