@@ -266,10 +266,15 @@ void StorageManagerImpl::remove(const std::string& name) {
     Rollback undo;
     undo.add([&] { // with its directories: nothing else was in it; else the next start goes on
         pool->driver->mount_pool();
+        pool->going = false;
         intents_.end(intent);
     });
     fault_point("pool-delete:pending");
-    pool->driver->delete_pool();
+    pool->going = true;
+    {
+        const std::lock_guard lock{pool->discarding};
+        pool->driver->delete_pool();
+    }
     global_.write([&](db::Transaction& tx) { pools_repository_.remove(tx, row.id); });
     undo.commit();
     fault_point("pool-delete:row");

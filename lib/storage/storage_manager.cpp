@@ -212,7 +212,8 @@ void StorageManagerImpl::maintain(std::stop_token stop) {
         }
         for (const auto& [pool, staged] : chores.set_aside) {
             if (stop.stop_requested()) return; // the next start sweeps
-            pool->driver->discard(staged);
+            const std::lock_guard lock{pool->discarding};
+            if (!pool->going) pool->driver->discard(staged);
         }
         sync_trees(chores.unsynced);
         const auto pools = *pools_.lock();

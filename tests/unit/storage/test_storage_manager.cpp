@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <atomic>
 #include <chrono>
 #include <doctest/doctest.h>
 
@@ -38,7 +39,8 @@ const std::string kImage(64, 'f');
 struct Fixture {
     test::TempDir temp;
     Dir state = Dir::open(temp.path().string());
-    Logger log;
+    std::atomic<int> warnings{0};
+    Logger log{[this](const LogRecord& record) { warnings += record.level == LogLevel::Warning ? 1 : 0; }};
     std::unique_ptr<db::Database> local = test::memory_local();
     test::FailingDatabase global{test::memory_global()};
     std::unique_ptr<EventService> events = make_event_service();
@@ -50,9 +52,9 @@ struct Fixture {
         manager = storage::make_storage_manager(*local, global, state, *events, log);
         manager->start();
     }
-    void make_pool(api::StringMap config = {}) {
+    void make_pool(api::StringMap config = {}, const std::string& name = "p") {
         api::StoragePoolsPost pool;
-        pool.name = "p";
+        pool.name = name;
         pool.driver = "dir";
         pool.config = std::move(config);
         manager->create(pool);
@@ -177,6 +179,21 @@ TEST_CASE_FIXTURE(Fixture, "deleting twice and creating after a half-made volume
     for (int i = 0; i < 2000 && !fs::is_empty(volumes()); ++i)
         std::this_thread::sleep_for(std::chrono::milliseconds{10});
     CHECK(fs::is_empty(volumes()));
+}
+
+TEST_CASE_FIXTURE(Fixture, "what was set aside goes with its pool, and nobody is warned") {
+    make_pool();
+    make_pool({}, "q");
+    for (const char* pool : {"p", "q"}) { // emptied in this order
+        manager->create_empty(pool, "default", pool, op);
+        manager->delete_instance("default", pool);
+    }
+    manager->remove("p");
+    const auto last = temp / "storage-pools/q/containers";
+    for (int i = 0; i < 2000 && !fs::is_empty(last); ++i)
+        std::this_thread::sleep_for(std::chrono::milliseconds{10});
+    CHECK(fs::is_empty(last));
+    CHECK(warnings == 0);
 }
 
 TEST_CASE_FIXTURE(Fixture, "what was staged when the process died is swept at the next start") {
