@@ -155,19 +155,29 @@ Time Time::parse(const std::string& rfc3339) {
                 std::chrono::seconds{second} + fraction - offset};
 }
 
+/// Digit by digit: a long list has thousands of these.
 std::string Time::str() const {
     if (!at) return std::string{kZero};
     const auto days = std::chrono::floor<std::chrono::days>(*at);
     const std::chrono::year_month_day date{days};
     const std::chrono::hh_mm_ss clock{*at - days};
-    auto text = fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", static_cast<int>(date.year()),
-                            static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                            clock.hours().count(), clock.minutes().count(), clock.seconds().count());
+    std::string text = "0000-00-00T00:00:00";
+    const auto put = [&text](std::size_t end, std::int64_t value) {
+        for (; value != 0; value /= 10)
+            text[--end] = static_cast<char>('0' + value % 10);
+    };
+    put(4, static_cast<int>(date.year()));
+    put(7, static_cast<unsigned>(date.month()));
+    put(10, static_cast<unsigned>(date.day()));
+    put(13, clock.hours().count());
+    put(16, clock.minutes().count());
+    put(19, clock.seconds().count());
     if (const auto rest = clock.subseconds().count(); rest != 0) {
-        text += fmt::format(".{:09}", rest);
+        text += ".000000000";
+        put(text.size(), rest);
         text.erase(text.find_last_not_of('0') + 1);
     }
-    return text + "Z";
+    return text += 'Z';
 }
 
 std::int64_t Time::unix_seconds() const {
