@@ -165,13 +165,20 @@ void ImageManagerImpl::prepare_tree(const std::string& project, const api::Image
     try {
         if (!first_pool_ || image.size > kPrepareUpTo) return;
         const auto pool = first_pool_(project, image.profiles);
-        if (!pool.empty()) preparer_.add(pool, image.fingerprint, filler(image.fingerprint));
+        if (!pool.empty()) preparer_.add(pool, image.fingerprint, unpacker(image.fingerprint));
     } catch (const std::exception& error) { // the image is there all the same
         log_.warning("Failed to prepare a new image", {{"image", image.fingerprint}, {"err", error.what()}});
     }
 }
 
 storage::VolumeFiller ImageManagerImpl::filler(const std::string& fingerprint) {
+    return [this, unpack = unpacker(fingerprint)](const Dir& target, OperationContext& op) {
+        const TreePreparer::Precedence precedence{preparer_};
+        unpack(target, op);
+    };
+}
+
+storage::VolumeFiller ImageManagerImpl::unpacker(const std::string& fingerprint) {
     names::check_fingerprint(fingerprint);
     return [this, fingerprint](const Dir& target, OperationContext& op) {
         const auto images = images_.use();

@@ -67,6 +67,7 @@ private:
                const std::string& if_match);
     ArchiveReport inspect(const UploadFiles& files, OperationContext& op) const;
     void prepare_tree(const std::string& project, const api::Image& image) noexcept;
+    storage::VolumeFiller unpacker(const std::string& fingerprint);
     void remove_files(const std::string& fingerprint);
     std::string url(const std::string& project, const std::string& path) const;
 

@@ -38,13 +38,14 @@ TreePreparer::~TreePreparer() {
         state->ended = true;
         for (auto& job : state->jobs)
             job.stop.request_stop();
+        changed_.notify_all();
     }
     if (thread_.joinable()) thread_.join();
 }
 
 void TreePreparer::add(const std::string& pool, const std::string& fingerprint, storage::VolumeFiller filler) {
     const auto state = state_.lock();
-    state->jobs.push_back({pool, fingerprint, std::move(filler), {}});
+    state->jobs.push_back({.pool = pool, .fingerprint = fingerprint, .filler = std::move(filler)});
     if (state->busy) return;
     if (thread_.joinable()) thread_.join(); // it has let go of the lock for the last time
     state->busy = true;
@@ -57,19 +58,40 @@ void TreePreparer::cancel(const std::string& fingerprint) {
     auto& jobs = state->jobs;
     if (jobs.empty()) return;
     jobs.erase(std::remove_if(jobs.begin() + 1, jobs.end(), same), jobs.end());
-    if (same(jobs.front())) jobs.front().stop.request_stop();
-    done_.wait(state.lock(), [&] { return std::none_of(state->jobs.begin(), state->jobs.end(), same); });
+    if (same(jobs.front())) {
+        jobs.front().cancelled = true;
+        jobs.front().stop.request_stop();
+        changed_.notify_all();
+    }
+    changed_.wait(state.lock(), [&] { return std::none_of(state->jobs.begin(), state->jobs.end(), same); });
+}
+
+void TreePreparer::give_way(int change) {
+    const auto state = state_.lock();
+    state->waiting += change;
+    if (change > 0 && !state->jobs.empty()) state->jobs.front().stop.request_stop();
+    changed_.notify_all();
 }
 
 void TreePreparer::work() {
     auto state = state_.lock();
     while (!state->jobs.empty() && !state->ended) {
-        const auto job = state->jobs.front();
-        state.lock().unlock();
-        prepare(job);
-        state.lock().lock();
-        state->jobs.pop_front();
-        done_.notify_all();
+        if (!state->jobs.front().cancelled) {
+            if (state->waiting > 0) {
+                changed_.wait(state.lock());
+                continue;
+            }
+            const auto job = state->jobs.front();
+            state.lock().unlock();
+            prepare(job);
+            state.lock().lock();
+        }
+        auto& front = state->jobs.front();
+        if (front.stop.stop_requested() && !front.cancelled)
+            front.stop = {}; // it has given way
+        else
+            state->jobs.pop_front();
+        changed_.notify_all();
     }
     state->busy = false;
 }
