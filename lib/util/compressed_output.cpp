@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "util/compressed_output.hpp"
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
@@ -10,6 +12,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -50,6 +53,16 @@ std::vector<std::string> command_of(const Compression& compression) {
     return argv;
 }
 
+constexpr std::size_t kMostComplaints = 4096;
+
+/// A file that does not grow, whatever is written.
+UniqueFd bounded_memory() {
+    UniqueFd fd{::memfd_create("complaints", MFD_CLOEXEC | MFD_ALLOW_SEALING)};
+    if (!fd || ::ftruncate(fd.get(), kMostComplaints) != 0 || ::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_GROW) != 0)
+        throw_errno("memfd_create");
+    return fd;
+}
+
 /// A compressor between us and the file.
 class Program final : public CompressedOutput {
 public:
@@ -63,7 +76,7 @@ public:
         if (::fcntl(input_.get(), F_SETFL, O_NONBLOCK) != 0) throw_errno("socketpair");
         SpawnOptions options;
         options.argv = argv;
-        options.fds = {{theirs.get(), 0}, {fd, as}};
+        options.fds = {{theirs.get(), 0}, {fd, as}, {complaints_.get(), 2}};
         process_ = spawn(options);
     }
     void write(const char* data, std::size_t size) override {
@@ -100,12 +113,18 @@ private:
         if (stop_.stop_requested()) throw Error{ErrorCode::Cancelled, "Operation cancelled"};
     }
     [[noreturn]] void failed() const {
+        std::array<char, kMostComplaints> text{};
+        const auto n = ::pread(complaints_.get(), text.data(), text.size(), 0);
+        if (std::string_view{text.data(), static_cast<std::size_t>(std::max<ssize_t>(n, 0))}.find(
+                "No space left on device") != std::string_view::npos)
+            throw Error{ErrorCode::NoSpace, "Compressing failed: No space left on device"};
         throw Error{ErrorCode::Internal, fmt::format("Compressing failed: {} ended early", name_)};
     }
     int fd_;
     off_t start_;
     std::string name_;
     std::stop_token stop_;
+    UniqueFd complaints_ = bounded_memory(); ///< its standard error
     UniqueFd input_;
     Process process_;
 };
