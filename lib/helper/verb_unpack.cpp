@@ -30,6 +30,7 @@
 
 #include "api/codec.hpp"
 #include "helper/reply.hpp"
+#include "helper/unpack_squashfs.hpp"
 #include "helper/unpack_tar.hpp"
 #include "helper/verbs.hpp"
 #include "util/unique_fd.hpp"
@@ -41,8 +42,6 @@ namespace {
 constexpr int kArchive = 5;
 constexpr int kTarget = 6;
 constexpr int kOnlyLook = -1;
-constexpr std::size_t kMostComplaints = 65536;
-constexpr std::size_t kMostMetadata = 1 << 20;
 
 struct Cage {
     std::int64_t host_id = 0, ids = 0, seconds = 0;
@@ -160,85 +159,6 @@ void freeze_filesystem() {
         throw_errno("unpack: freeze the filesystem");
 }
 
-/// Every complaint is about a device node, which the cage may not make and no instance misses.
-bool only_devices(const std::string& complaints) {
-    std::size_t at = 0;
-    while (at < complaints.size()) {
-        const auto end = std::min(complaints.find('\n', at), complaints.size());
-        const auto line = complaints.substr(at, end - at);
-        if (!line.empty() && line.find("device") == std::string::npos) return false;
-        at = end + 1;
-    }
-    return true;
-}
-
-struct Unsquashed {
-    int code = 0;
-    std::string text; ///< what it wrote to @p stream, or the beginning of it
-};
-
-/// @p options and what of the archive they are about.
-Unsquashed run_unsquashfs(int archive, std::vector<const char*> options, const std::vector<const char*>& entries,
-                          int stream, std::size_t most) {
-    int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) != 0) throw_errno("unpack");
-    UniqueFd reading{ends[0]}, writing{ends[1]};
-    const auto source = "/proc/self/fd/" + std::to_string(archive);
-    options.insert(options.begin(), "unsquashfs");
-    options.push_back(source.c_str());
-    options.insert(options.end(), entries.begin(), entries.end());
-    options.push_back(nullptr);
-    const pid_t child = ::fork();
-    if (child < 0) throw_errno("unpack: fork");
-    if (child == 0) {
-        ::fcntl(archive, F_SETFD, 0);
-        ::dup2(writing.get(), stream);
-        ::execvp("unsquashfs", const_cast<char* const*>(options.data()));
-        ::_exit(127);
-    }
-    writing.reset();
-    Unsquashed out;
-    char block[4096];
-    for (ssize_t n = 0; (n = ::read(reading.get(), block, sizeof block)) != 0;) {
-        if (n < 0 && errno != EINTR) break;
-        if (n > 0 && out.text.size() < most) out.text.append(block, static_cast<std::size_t>(n));
-    }
-    int status = 0;
-    while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-    }
-    out.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128;
-    if (out.code == 127) throw Error{ErrorCode::Unsupported, "unsquashfs is not installed (squashfs-tools)"};
-    return out;
-}
-
-void unsquash(int archive, int target, bool image) {
-    if (::fchdir(target) != 0) throw_errno("unpack");
-    const auto entries =
-        image ? std::vector<const char*>{"metadata.yaml", "templates", "rootfs"} : std::vector<const char*>{};
-    const auto [code, complaints] =
-        run_unsquashfs(archive, {"-f", "-n", "-q", "-p", "2", "-d", "."}, entries, STDERR_FILENO, kMostComplaints);
-    if (code == 0 || (code == 2 && only_devices(complaints))) return;
-    if (complaints.find("No space left") != std::string::npos)
-        throw Error{ErrorCode::NoSpace, "unpack: No space left on device"};
-    throw Error{ErrorCode::InvalidArgument, "Damaged image: " + complaints.substr(0, complaints.find('\n'))};
-}
-
-/// What an image in one file is; all of it is looked at when it is unpacked.
-nlohmann::json glance_at_squashfs(int archive) {
-    const auto list = run_unsquashfs(archive, {"-l", "-d", "", "-max-depth", "1"}, {}, STDOUT_FILENO, kMostComplaints);
-    if (list.code != 0) throw Error{ErrorCode::InvalidArgument, "Damaged image: no squashfs can be read"};
-    const auto lines = "\n" + list.text + "\n";
-    nlohmann::json found{{"metadata", nullptr},
-                         {"has_metadata", lines.find("\n/metadata.yaml\n") != std::string::npos},
-                         {"has_rootfs", lines.find("\n/rootfs\n") != std::string::npos}};
-    if (!found["has_metadata"]) return found;
-    const auto metadata = run_unsquashfs(archive, {"-cat"}, {"metadata.yaml"}, STDOUT_FILENO, kMostMetadata + 1);
-    if (metadata.code != 0 || metadata.text.size() > kMostMetadata)
-        throw Error{ErrorCode::InvalidArgument, "Damaged image: metadata.yaml cannot be read"};
-    found["metadata"] = api::parse_yaml(metadata.text);
-    return found;
-}
-
 /// The caged child, from clone() to its end.
 void caged(const Cage& cage, int socket, Reply& reply) {
     std::optional<TarReader> tar;
@@ -251,19 +171,13 @@ void caged(const Cage& cage, int socket, Reply& reply) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL); // the change of ids took it back
     ::umask(0);
     set_limits(cage);
-    if (cage.squashfs) {
+    if (cage.squashfs)
         freeze_filesystem();
-        auto found = nlohmann::json::object();
-        if (cage.unpack)
-            unsquash(archive, target, cage.content.image);
-        else
-            found = glance_at_squashfs(archive);
-        reply.ok(found);
-        return;
-    }
-    leave_filesystem();
+    else
+        leave_filesystem();
     const auto summary =
-        tar->read(archive, target, cage.content, cage.whole ? ReadUpTo::End : ReadUpTo::Kind, cage.limits);
+        tar ? tar->read(archive, target, cage.content, cage.whole ? ReadUpTo::End : ReadUpTo::Kind, cage.limits)
+            : read_squashfs(archive, target, cage.content, cage.limits);
     // Parsed here too: a parser that a hostile file brings down must not be the daemon's (R52).
     reply.ok({{"metadata", summary.has_metadata ? api::parse_yaml(summary.metadata) : nlohmann::json{}},
               {"has_metadata", summary.has_metadata},
@@ -271,6 +185,16 @@ void caged(const Cage& cage, int socket, Reply& reply) {
               {"has_content", summary.has_content},
               {"bytes", summary.bytes},
               {"entries", summary.entries}});
+}
+
+/// unsquashfs opens its source again, which is root's.
+UniqueFd archive_for(const Cage& cage, int user_namespace) {
+    struct stat status {};
+    if (::fstat(kArchive, &status) != 0) throw_errno("unpack: archive");
+    if (cage.squashfs && status.st_nlink > 0) return idmapped(kArchive, user_namespace);
+    // Where it has no name nobody else gets at it, and a mount of it is not possible.
+    if (cage.squashfs && ::fchmod(kArchive, 0444) != 0) throw_errno("unpack: archive");
+    return UniqueFd{::fcntl(kArchive, F_DUPFD_CLOEXEC, 10)};
 }
 
 pid_t clone_cage() {
@@ -316,8 +240,7 @@ void unpack_verb(const nlohmann::json& request, Reply& reply) {
     write_file(proc + "/gid_map", map);
     const UniqueFd user_namespace{::open((proc + "/ns/user").c_str(), O_RDONLY | O_CLOEXEC)};
     if (!user_namespace) throw_errno(proc + "/ns/user");
-    UniqueFd archive{cage.squashfs ? idmapped(kArchive, user_namespace.get()).release()
-                                   : ::fcntl(kArchive, F_DUPFD_CLOEXEC, 10)};
+    auto archive = archive_for(cage, user_namespace.get());
     UniqueFd target;
     // A member's content goes into what is open already, perhaps a pipe.
     if (cage.unpack)

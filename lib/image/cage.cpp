@@ -190,7 +190,6 @@ void Cage::unpack(int archive, const Dir& target, bool image, std::stop_token st
 
 nlohmann::json Cage::backup_index(int archive, std::stop_token stop) const {
     const auto format = detect_format(archive);
-    if (format == Format::Squashfs) throw Error{ErrorCode::InvalidArgument, "Unsupported compression"};
     if (!ends_well(archive, format, size_of(archive)))
         throw Error{ErrorCode::InvalidArgument, "Damaged backup: truncated file"};
     auto reply = call(helper_, {"glance", "document", "backup/index.yaml"}, archive, {}, std::move(stop));

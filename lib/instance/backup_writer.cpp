@@ -40,10 +40,7 @@ Compression backup_compression(db::Database& global, const std::string& wanted) 
         if (const auto it = settings.find("backups.compression_algorithm"); it != settings.end()) value = it->second;
     }
     if (!value.empty()) config::check::compression(value);
-    auto compression = Compression::parse(value);
-    if (compression.name == "squashfs") // of images only
-        throw Error{ErrorCode::InvalidArgument, "Invalid compression algorithm " + text::quote(value)};
-    return compression;
+    return Compression::parse(value);
 }
 
 std::string progress_text(std::int64_t bytes, std::chrono::nanoseconds taken) {
@@ -53,7 +50,7 @@ std::string progress_text(std::int64_t bytes, std::chrono::nanoseconds taken) {
 }
 
 BackupWriter::BackupWriter(int file, const Dir& folder, const Compression& compression, OperationContext& op)
-    : folder_{folder}, op_{op}, out_{compressed_output(file, compression, op.stop_token())},
+    : folder_{folder}, op_{op}, out_{compressed_output(file, compression, op.stop_token(), &folder)},
       tar_{[this](const char* data, std::size_t size) { write(data, size); }}, begin_{Clock::now()}, told_{begin_} {}
 
 void BackupWriter::write(const char* data, std::size_t size) {

@@ -89,6 +89,7 @@ const std::vector<std::string>& ServerService::api_extensions() {
         "images_expiry",                                  // expiry of images
         "resources_network_firmware",                     // cards: firmware_version
         "backup_compression_algorithm",                   // compression_algorithm of a backup
+        "compression_squashfs",                           // images and backups as a squashfs
         "container_syscall_intercept_mount",              // mounts carried out for guests
         "container_syscall_intercept_mount_fuse",         // the same by programs of guests
         "image_profiles",                                 // profiles of images

@@ -67,6 +67,7 @@ OPENERS = {
     "lib/instance/intercept/caller_memory.cpp": "/proc of a process that waits for our answer",
     "lib/helper/verb_mount.cpp": "its own root, /proc/self/fd, namespaces of a process held by pidfd",
     "lib/helper/verb_receive.cpp": "three names of its own in a held, empty directory",
+    "lib/helper/unpack_squashfs.cpp": "an empty tmpfs of the cage's own",
     "lib/helper/verb_unpack.cpp": "/proc of its own child",
     "lib/helper/tree_writer.cpp": "openat2 below the tree that it unpacks into",
     "daemon/http/unix_socket.cpp": "its socket, made in a private directory and renamed",
