@@ -98,6 +98,24 @@ std::optional<InstanceSnapshotRow> InstanceSnapshotRepository::find(Transaction&
     return std::move(rows.front());
 }
 
+namespace {
+
+void add_devices(Transaction& tx, std::int64_t id, const api::Devices& devices) {
+    for (const auto& [name, device] : devices) {
+        const auto type = device.find("type");
+        const auto device_id = tx.insert(
+            "INSERT INTO instances_snapshots_devices (instance_snapshot_id, name, type) VALUES (:id, :name, :type)",
+            {{":id", id}, {":name", name}, {":type", type == device.end() ? 0 : device_type_id(type->second)}});
+        for (const auto& [key, value] : device)
+            if (!value.empty())
+                tx.exec("INSERT INTO instances_snapshots_devices_config (instance_snapshot_device_id, key, value) "
+                        "VALUES (:id, :key, :value)",
+                        {{":id", device_id}, {":key", key}, {":value", value}});
+    }
+}
+
+} // namespace
+
 std::int64_t InstanceSnapshotRepository::insert(Transaction& tx, const InstanceSnapshotRow& row) const {
     std::int64_t id = 0;
     try {
@@ -118,18 +136,13 @@ std::int64_t InstanceSnapshotRepository::insert(Transaction& tx, const InstanceS
             tx.exec("INSERT INTO instances_snapshots_config (instance_snapshot_id, key, value) "
                     "VALUES (:id, :key, :value)",
                     {{":id", id}, {":key", key}, {":value", value}});
-    for (const auto& [name, device] : row.devices) {
-        const auto type = device.find("type");
-        const auto device_id = tx.insert(
-            "INSERT INTO instances_snapshots_devices (instance_snapshot_id, name, type) VALUES (:id, :name, :type)",
-            {{":id", id}, {":name", name}, {":type", type == device.end() ? 0 : device_type_id(type->second)}});
-        for (const auto& [key, value] : device)
-            if (!value.empty())
-                tx.exec("INSERT INTO instances_snapshots_devices_config (instance_snapshot_device_id, key, value) "
-                        "VALUES (:id, :key, :value)",
-                        {{":id", device_id}, {":key", key}, {":value", value}});
-    }
+    add_devices(tx, id, row.devices);
     return id;
+}
+
+void InstanceSnapshotRepository::set_devices(Transaction& tx, std::int64_t id, const api::Devices& devices) const {
+    tx.exec("DELETE FROM instances_snapshots_devices WHERE instance_snapshot_id = :id", {{":id", id}});
+    add_devices(tx, id, devices);
 }
 
 void InstanceSnapshotRepository::set_expiry(Transaction& tx, std::int64_t id, const api::Time& expires_at) const {

@@ -37,6 +37,7 @@ public:
     /// @throws Error AlreadyExists
     std::int64_t insert(Transaction& tx, const InstanceSnapshotRow& row) const;
     void set_expiry(Transaction& tx, std::int64_t id, const api::Time& expires_at) const;
+    void set_devices(Transaction& tx, std::int64_t id, const api::Devices& devices) const;
     void rename(Transaction& tx, std::int64_t id, const std::string& name) const;
     void remove(Transaction& tx, std::int64_t id) const;
 

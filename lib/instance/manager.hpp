@@ -170,6 +170,7 @@ private:
     void repair_refreshes();
     OperationPtr move(const InstanceRef& ref, const api::InstancePost& request);
     void run_move(const InstanceRef& ref, const std::string& pool, OperationContext& op);
+    void write_moved(const Loaded& instance, const std::string& pool); ///< with its snapshots
     void repair_moves();
 
     // --- snapshots ---

@@ -9,6 +9,7 @@
 #include "instance/architecture.hpp"
 #include "instance/kernel_modules.hpp"
 #include "instance/manager.hpp"
+#include "instance/root_disk.hpp"
 #include "operation/operation_types.hpp"
 #include "util/fault_point.hpp"
 #include "util/names.hpp"
@@ -134,6 +135,7 @@ void Manager::apply_change(const Loaded& before, Loaded after, bool user_request
         check_volatile(before.row.config, after.row.config);
     }
     with_context("Invalid expanded config", [&] { check_expanded(after); });
+    check_root_pool(before, after);
     if (user_requested) check_policy(before.config, after);
     check_kernel_limits(after.config);
 
@@ -314,6 +316,7 @@ void Manager::profile_check(const std::string& project, const std::string& profi
         if (std::find(row.profiles.begin(), row.profiles.end(), profile) == row.profiles.end()) continue;
         const auto before = now.expand(row);
         const auto after = profiles.expand(std::move(row));
+        check_root_of_profile(before, after);
         check_expanded(after);
         check_policy(before.config, after);
     }

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "instance/creation.hpp"
+#include "instance/root_disk.hpp"
 #include "util/fault_point.hpp"
 #include "util/names.hpp"
 #include "util/steps.hpp"
@@ -57,10 +58,12 @@ std::vector<db::InstanceSnapshotRow> Manager::copied_rows(const Creation& creati
     if (!creation.with_snapshots()) return {};
     auto rows =
         s_.global.read_value([&](db::Transaction& tx) { return snapshot_repo_.list(tx, creation.source->row.id); });
-    for (auto& row : rows)
-        for (auto& [name, device] : row.devices)
-            if (const auto path = device.find("path"); path != device.end() && path->second == "/")
-                if (const auto pool = device.find("pool"); pool != device.end()) pool->second = creation.pool;
+    const auto profiles = expander(creation.ref.project);
+    for (auto& row : rows) {
+        auto seen = creation.instance.row;
+        seen.devices = row.devices;
+        place_root_disk(row.devices, profiles.expand(std::move(seen)).devices, creation.pool);
+    }
     return rows;
 }
 
@@ -101,6 +104,7 @@ void Manager::run_refresh(Creation& creation, OperationContext& op) {
     finish_shifts(target);
     check_policy(target.config, target);
     creation.pool = s_.storage.pool_of(ref.project, ref.name);
+    creation.instance = target;
     const auto list = [&](std::int64_t id) {
         return s_.global.read_value([&](db::Transaction& tx) { return snapshot_repo_.list(tx, id); });
     };
@@ -196,6 +200,7 @@ void Manager::repair_refreshes() {
             if (done) {
                 Creation creation{.ref = ref};
                 creation.pool = s_.storage.pool_of(ref.project, ref.name);
+                creation.instance = target;
                 creation.source_snapshot = data.value("snapshot", "");
                 creation.request.source.instance_only = data.value("only", false);
                 creation.source = load({data.value("source_project", ""), data.value("source", "")});

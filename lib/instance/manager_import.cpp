@@ -10,6 +10,7 @@
 #include "instance/backup_content.hpp"
 #include "instance/backup_index.hpp"
 #include "instance/manager_creation.hpp"
+#include "instance/root_disk.hpp"
 #include "operation/operation_types.hpp"
 #include "util/fault_point.hpp"
 #include "util/names.hpp"
@@ -20,33 +21,6 @@ namespace lxdcore::instance {
 namespace {
 
 constexpr const char* kContext = "Create instance from backup";
-
-const std::string* find_root(const api::Devices& devices) {
-    for (const auto& [name, device] : devices) {
-        const auto get = [&](const char* key) {
-            const auto it = device.find(key);
-            return it == device.end() ? std::string{} : it->second;
-        };
-        if (get("type") == "disk" && get("path") == "/" && get("source").empty()) return &name;
-    }
-    return nullptr;
-}
-
-/// The root disk lies in @p pool, if need be by a device of the instance's own.
-void move_root(api::Devices& local, const api::Devices& expanded, const std::string& pool) {
-    if (const auto* name = find_root(local)) {
-        local[*name]["pool"] = pool;
-        return;
-    }
-    const auto* name = find_root(expanded);
-    if (name != nullptr && expanded.at(*name).contains("pool") && expanded.at(*name).at("pool") == pool) return;
-    auto device = name != nullptr ? expanded.at(*name) : api::Device{{"type", "disk"}, {"path", "/"}};
-    device["pool"] = pool;
-    std::string free = name != nullptr ? *name : "root";
-    while (name == nullptr && (local.contains(free) || expanded.contains(free)))
-        free += "0";
-    local[free] = std::move(device);
-}
 
 } // namespace
 
@@ -106,7 +80,7 @@ void Manager::place_root(Creation& creation, const std::string& pool) const {
     row.devices = creation.request.devices;
     row.profiles = *creation.request.requested_profiles;
     const auto expanded = expander(creation.ref.project).expand(std::move(row)).devices;
-    move_root(creation.request.devices, expanded, pool);
+    place_root_disk(creation.request.devices, expanded, pool);
 }
 
 /// Snapshots as the document has them; each is judged as an instance with its configuration would be (R22).
@@ -124,6 +98,7 @@ std::vector<db::InstanceSnapshotRow> Manager::imported_rows(const Creation& crea
         check_config(seen.config);
         validate_devices(seen.devices);
         check_policy({}, profiles.expand(seen));
+        place_root_disk(seen.devices, profiles.expand(seen).devices, creation.pool);
         seen.config["volatile.last_state.idmap"] = import.disk_map;
         rows.push_back({.name = record.name,
                         .created_at = record.created_at,

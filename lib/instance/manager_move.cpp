@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "instance/creation.hpp"
+#include "instance/root_disk.hpp"
 #include "operation/operation_types.hpp"
 #include "util/fault_point.hpp"
 #include "util/names.hpp"
@@ -65,13 +66,26 @@ void Manager::run_move(const InstanceRef& ref, const std::string& pool, Operatio
     op.refuse_cancel_from_here();
     undo.commit();
     fault_point("instance-move:volume");
-    s_.global.write([&](db::Transaction& tx) { repo_.update(tx, after.row); });
+    write_moved(after, pool);
     fault_point("instance-move:row");
     intents_.end(intent);
     write_backup_file(ref);
     const auto& root = root_disk(after.devices).second;
     if (const auto size = root.find("size"); size != root.end())
         s_.storage.set_instance_quota(ref.project, ref.name, text::parse_bytes(size->second));
+}
+
+void Manager::write_moved(const Loaded& instance, const std::string& pool) {
+    const auto profiles = expander(instance.row.project);
+    s_.global.write([&](db::Transaction& tx) {
+        repo_.update(tx, instance.row);
+        for (auto& snapshot : snapshot_repo_.list(tx, instance.row.id)) {
+            auto seen = instance.row;
+            seen.devices = snapshot.devices;
+            place_root_disk(snapshot.devices, profiles.expand(std::move(seen)).devices, pool);
+            snapshot_repo_.set_devices(tx, snapshot.id, snapshot.devices);
+        }
+    });
 }
 
 /// The volume says how far it came; the root disk follows it.
@@ -81,8 +95,7 @@ void Manager::repair_moves() {
         try {
             const auto pool = nlohmann::json::parse(intent.data).at("pool").get<std::string>();
             if (s_.storage.pool_of(ref.project, ref.name) == pool) {
-                const auto after = with_pool(load(ref), pool);
-                s_.global.write([&](db::Transaction& tx) { repo_.update(tx, after.row); });
+                write_moved(with_pool(load(ref), pool), pool);
             }
         } catch (const std::exception& error) {
             s_.log.warning("Failed to finish an interrupted move", {{"instance", ref.name}, {"err", error.what()}});

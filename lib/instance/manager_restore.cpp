@@ -4,6 +4,7 @@
 
 #include "instance/creation.hpp"
 #include "instance/limits.hpp"
+#include "instance/root_disk.hpp"
 #include "operation/operation_types.hpp"
 #include "util/fault_point.hpp"
 #include "util/steps.hpp"
@@ -40,7 +41,9 @@ Loaded Manager::restored(const Loaded& before, const std::string& snapshot) cons
     auto row = before.row;
     row.config = std::move(source.config);
     row.devices = std::move(source.devices);
-    auto after = expander(row.project).expand(std::move(row));
+    const auto profiles = expander(row.project);
+    place_root_disk(row.devices, profiles.expand(row).devices, s_.storage.pool_of(row.project, row.name));
+    auto after = profiles.expand(std::move(row));
     // Others may have got the ids meanwhile.
     if (text::is_true(after.value("security.idmap.isolated"))) after.row.config.erase("volatile.idmap.next");
     return after;
