@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Keeps the lists of docs/compatibility.md true: routes, announced extensions, intended differences.
+"""Keeps the lists of docs/compatibility.md true: routes, configuration keys, announced extensions, intended differences.
 
     check_compatibility.py [--write] [ROOT]     --write puts the lists right; look at the difference
 """
@@ -53,13 +53,44 @@ def extensions(root):
     return ["`" + "` `".join(names) + "`"]
 
 
+TABLE = re.compile(r"std::span<const Key> (\w+)_keys\(\) \{\s*static constexpr Key table\[\] = \{(.*?)\};", re.S)
+KEY = re.compile(r'\{"([^"]+)",\s*"[^"]*",\s*[\w:]+(?:,\s*(true|false)(?:,\s*(true|false))?)?\}')
+
+
+LABELS = {"bridged": "NIC, bridged", "p2p": "NIC, p2p", "none": "device `none`", "bridge": "network of type bridge",
+          "instance": "instance, profile", "lvm": "lvm pool", "zfs": "zfs pool", "ceph": "ceph pool", "cephfs": "cephfs pool"}
+
+
+def refused_of_nics(root):
+    """Tells of a key whether refuse_unsupported() names it."""
+    body = re.search(r"void refuse_unsupported\(.*?\n\}", (root / "lib/device/nic.cpp").read_text(encoding="utf-8"), re.S)[0]
+    tests = re.findall(r'key(?:\.(starts_with|ends_with)\(| (==) )"([^"]+)"', body)
+    how = {"starts_with": str.startswith, "ends_with": str.endswith, "==": str.__eq__}
+    return lambda key: any(how[method or equal](key, text) for method, equal, text in tests)
+
+
+def keys(root):
+    """One row for each table of lib/config: what is applied, and what is refused (that column is held by a unit test)."""
+    lines, nic_refuses = ["| of | works | refused |", "|---|---|---|"], refused_of_nics(root)
+    for file in sorted((root / "lib/config").glob("*_keys.cpp")):
+        for name, body in TABLE.findall(file.read_text(encoding="utf-8")):
+            found = KEY.findall(body)
+            if not found or len(found) != body.count('{"'):
+                raise SystemExit(f"{file}: {name}_keys() is in a form that this check cannot read")
+            nic = name in ("bridged", "p2p")
+            works = {key: applied != "false" and not (nic and nic_refuses(key)) for key, _, applied in found}
+            kinds = [" ".join(f"`{key}`" for key in works if works[key] == wanted) for wanted in (True, False)]
+            lines.append(f"| {LABELS.get(name, name.replace('_', ' '))} | {kinds[0]} | {kinds[1]} |")
+    return lines
+
+
 def differences(root):
     return re.findall(r"^\| D\d+ \|.*$", (root / "docs/architecture.md").read_text(encoding="utf-8"), re.M)
 
 
 def generated(root):
     answered = routes(root)
-    return {"routes": table(answered), "missing": table(missing(root, answered)), "extensions": extensions(root),
+    return {"routes": table(answered), "missing": table(missing(root, answered)), "extensions": extensions(root), "keys": keys(root),
             "differences": ["| | |", "|---|---|", *differences(root)]}
 
 
