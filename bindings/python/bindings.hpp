@@ -13,6 +13,7 @@ void init_events(pybind11::module_& m);
 void init_images(pybind11::module_& m);
 void init_services(pybind11::module_& m);
 void init_volumes(pybind11::module_& m);
+void init_volume_backups(pybind11::module_& m);
 void init_server(pybind11::module_& m);
 void init_instances(pybind11::module_& m);
 void init_snapshots(pybind11::module_& m);

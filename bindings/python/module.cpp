@@ -15,5 +15,6 @@ PYBIND11_MODULE(_lxdcore, m) {
     lxdcore::python::init_instances(m);
     lxdcore::python::init_snapshots(m);
     lxdcore::python::init_volumes(m);
+    lxdcore::python::init_volume_backups(m);
     lxdcore::python::init_backends(m);
 }

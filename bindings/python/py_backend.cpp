@@ -53,6 +53,7 @@ py::class_<Backend<T>> def_backend(py::module_& m, const char* name, const char*
         .def_property_readonly("networks", [](const B& b) { return b.service(&T::networks); })
         .def_property_readonly("storage", [](const B& b) { return b.service(&T::storage); })
         .def_property_readonly("volumes", [](const B& b) { return b.service(&T::volumes); })
+        .def_property_readonly("volume_backups", [](const B& b) { return b.service(&T::volume_backups); })
         .def_property_readonly("server", [](const B& b) { return b.service(&T::server); })
         .def_property_readonly("warnings", [](const B& b) { return b.service(&T::warnings); })
         .def_property_readonly("operations", [](const B& b) { return b.service(&T::operations); })

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fcntl.h>
-
 #include <pybind11/stl.h>
 
 #include <lxdcore/service/backup_service.hpp>
@@ -8,6 +6,7 @@
 #include <lxdcore/service/instance_snapshot_service.hpp>
 
 #include "bindings.hpp"
+#include "descriptor.hpp"
 #include "handle.hpp"
 
 namespace py = pybind11;
@@ -89,16 +88,11 @@ Op publish(const Handle<InstancePublishService>& h, const std::string& project, 
 
 Op import_backup(const Handle<BackupService>& h, const std::string& project, const std::string& name,
                  const std::string& pool, int fd) {
-    const int own = ::fcntl(fd, F_DUPFD_CLOEXEC, 3);
-    if (own < 0) throw_errno("dup");
     BackupImport request;
     request.project = project;
     request.name = name;
     request.pool = pool;
-    request.archive = std::shared_ptr<int>{new int{own}, [](int* held) {
-                                               ::close(*held);
-                                               delete held;
-                                           }};
+    request.archive = own_descriptor(fd);
     return Op{h.call([&](auto& s) { return s.import_backup(request); })};
 }
 

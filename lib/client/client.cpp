@@ -9,6 +9,7 @@
 #include "client/remote_server.hpp"
 #include "client/remote_services.hpp"
 #include "client/remote_snapshots.hpp"
+#include "client/remote_volume_backups.hpp"
 #include "client/remote_volumes.hpp"
 
 namespace lxdcore {
@@ -25,6 +26,7 @@ struct Client::Impl {
     client::RemoteNetworks networks{rest};
     client::RemoteStorage storage{rest};
     client::RemoteVolumes volumes{rest};
+    client::RemoteVolumeBackups volume_backups{rest};
     client::RemoteServer server{rest};
     client::RemoteWarnings warnings{rest};
     client::RemoteOperations operations{rest};
@@ -45,6 +47,7 @@ ProfileService& Client::profiles() noexcept { return impl_->profiles; }
 NetworkService& Client::networks() noexcept { return impl_->networks; }
 StorageService& Client::storage() noexcept { return impl_->storage; }
 StorageVolumeService& Client::volumes() noexcept { return impl_->volumes; }
+VolumeBackupService& Client::volume_backups() noexcept { return impl_->volume_backups; }
 ServerService& Client::server() noexcept { return impl_->server; }
 WarningService& Client::warnings() noexcept { return impl_->warnings; }
 OperationService& Client::operations() noexcept { return impl_->operations; }

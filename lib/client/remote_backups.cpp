@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/remote_backups.hpp"
 
+#include "client/backup_transfer.hpp"
 #include "client/instance_url.hpp"
-#include "client/local_files.hpp"
 
 namespace lxdcore::client {
 
@@ -42,26 +42,13 @@ OperationPtr RemoteBackups::remove_backup(const InstanceRef& ref, const std::str
 }
 
 BackupService::File RemoteBackups::open_backup(const InstanceRef& ref, const std::string& name) {
-    const auto url = instance_url(ref, kBackups + "/" + encode(name) + "/export");
-    const auto download = rest_->download({"GET", url.str()});
-    const auto& reply = download->reply();
-    if (reply.status >= 400) throw_if_error(reply.status, download->read_all());
-    auto local = temporary_file();
-    receive_file(*download, local.get());
-    const auto size = ::lseek(local.get(), 0, SEEK_CUR);
-    if (::lseek(local.get(), 0, SEEK_SET) < 0) throw_errno("seek");
-    return {.fd = local.release(), .size = size, .modified = backup(ref, name).created_at.str()};
+    return receive_backup(*rest_, instance_url(ref, kBackups + "/" + encode(name) + "/export"),
+                          backup(ref, name).created_at.str());
 }
 
 OperationPtr RemoteBackups::import_backup(const BackupImport& request) {
-    if (!request.archive) throw Error{ErrorCode::InvalidArgument, "No backup provided"};
-    HttpRequest post{"POST", Url{"/1.0/instances"}.project(request.project).str()};
-    post.headers.emplace_back("Content-Type", "application/octet-stream");
-    if (!request.name.empty()) post.headers.emplace_back("X-LXD-name", request.name);
-    if (!request.pool.empty()) post.headers.emplace_back("X-LXD-pool", request.pool);
-    const auto upload = rest_->upload(std::move(post));
-    send_file(*upload, *request.archive, true);
-    return rest_->operation_of(upload->finish());
+    return send_backup(*rest_, Url{"/1.0/instances"}.project(request.project), request.name, request.pool,
+                       request.archive);
 }
 
 nlohmann::json RemoteBackups::find_lost(const nlohmann::json& request) {

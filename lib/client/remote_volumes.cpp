@@ -1,23 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/remote_volumes.hpp"
 
+#include "client/volume_url.hpp"
+
 namespace lxdcore::client {
 
 namespace {
 
-/// /1.0/storage-pools/<pool>/volumes[/<type>]
-Url volumes_of(const std::string& pool, const std::string& type) {
-    auto url = Url{"/1.0/storage-pools"} / pool / "volumes";
-    return type.empty() ? url : url / type;
-}
-
-Url at(const VolumeRef& ref, const std::string& below = {}) {
-    auto path = (volumes_of(ref.pool, ref.type) / ref.name).str();
-    if (!below.empty()) path += "/" + below;
-    return Url{path}.project(ref.project);
-}
-
-Url snapshot_at(const VolumeRef& ref, const std::string& name) { return at(ref, "snapshots/" + encode(name)); }
+Url snapshot_at(const VolumeRef& ref, const std::string& name) { return volume_url(ref, "snapshots", name); }
 
 /// What is left out stays as it is.
 nlohmann::json changes_of(const api::StorageVolumeSnapshotPut& change) {
@@ -39,37 +29,39 @@ nlohmann::json body_of(const api::StorageVolumePut& change) {
 std::vector<api::StorageVolume> RemoteVolumes::list(const std::string& pool, const std::string& project,
                                                     const std::string& type) const {
     return rest_->get_as<std::vector<api::StorageVolume>>(
-        volumes_of(pool, type).query("recursion", "1").project(project));
+        volumes_url(pool, type).query("recursion", "1").project(project));
 }
 
-api::StorageVolume RemoteVolumes::get(const VolumeRef& ref) const { return rest_->get_as<api::StorageVolume>(at(ref)); }
+api::StorageVolume RemoteVolumes::get(const VolumeRef& ref) const {
+    return rest_->get_as<api::StorageVolume>(volume_url(ref));
+}
 
 api::StorageVolumeState RemoteVolumes::state(const VolumeRef& ref) const {
-    return rest_->get_as<api::StorageVolumeState>(at(ref, "state"));
+    return rest_->get_as<api::StorageVolumeState>(volume_url(ref, "state"));
 }
 
 OperationPtr RemoteVolumes::create(const std::string& pool, const std::string& project,
                                    const api::StorageVolumesPost& volume) {
     const auto type = volume.type.empty() ? std::string{"custom"} : volume.type;
-    return rest_->start_or_done("POST", volumes_of(pool, type).project(project), volume);
+    return rest_->start_or_done("POST", volumes_url(pool, type).project(project), volume);
 }
 
 void RemoteVolumes::update(const VolumeRef& ref, const api::StorageVolumePut& change, const std::string& if_match) {
-    rest_->call("PUT", at(ref), body_of(change), if_match);
+    rest_->call("PUT", volume_url(ref), body_of(change), if_match);
 }
 
 void RemoteVolumes::patch(const VolumeRef& ref, const api::StorageVolumePut& change, const std::string& if_match) {
-    rest_->call("PATCH", at(ref), body_of(change), if_match);
+    rest_->call("PATCH", volume_url(ref), body_of(change), if_match);
 }
 
 OperationPtr RemoteVolumes::move(const VolumeRef& ref, const api::StorageVolumePost& change) {
-    return rest_->start_or_done("POST", at(ref), change);
+    return rest_->start_or_done("POST", volume_url(ref), change);
 }
 
-void RemoteVolumes::remove(const VolumeRef& ref) { rest_->call("DELETE", at(ref)); }
+void RemoteVolumes::remove(const VolumeRef& ref) { rest_->call("DELETE", volume_url(ref)); }
 
 std::vector<api::StorageVolumeSnapshot> RemoteVolumes::snapshots(const VolumeRef& ref) const {
-    return rest_->get_as<std::vector<api::StorageVolumeSnapshot>>(at(ref, "snapshots").query("recursion", "1"));
+    return rest_->get_as<std::vector<api::StorageVolumeSnapshot>>(volume_url(ref, "snapshots").query("recursion", "1"));
 }
 
 api::StorageVolumeSnapshot RemoteVolumes::snapshot(const VolumeRef& ref, const std::string& name) const {
@@ -79,7 +71,7 @@ api::StorageVolumeSnapshot RemoteVolumes::snapshot(const VolumeRef& ref, const s
 OperationPtr RemoteVolumes::create_snapshot(const VolumeRef& ref, const api::StorageVolumeSnapshotsPost& snapshot) {
     nlohmann::json body = {{"name", snapshot.name}};
     if (snapshot.expires_at) body["expires_at"] = *snapshot.expires_at;
-    return rest_->start("POST", at(ref, "snapshots"), body);
+    return rest_->start("POST", volume_url(ref, "snapshots"), body);
 }
 
 void RemoteVolumes::update_snapshot(const VolumeRef& ref, const std::string& name,

@@ -174,6 +174,37 @@ def test_snapshots_of_a_volume_are_listed_changed_and_copied(pool, volume):
     assert volume.snapshots.list() == []
 
 
+def test_a_backup_of_a_volume_leaves_as_a_file_and_comes_back(pool, volume, tmp_path):
+    volume.snapshots.create("s")
+    end = datetime.datetime(2100, 1, 2, 3, 4, 5, tzinfo=datetime.timezone.utc)
+    backup = volume.backups.create("b", compression="none", expires_at=end)
+    assert (backup.name, backup.volume_only, backup.optimized, backup.volume) == ("b", False, False, volume)
+    assert backup.expires_at == end and backup.created_at is not None
+    path = backup.export(tmp_path / "b.tar")
+    assert backup.rename("c").result().name == "c"
+    assert [entry.name for entry in volume.backups] == ["c"]
+    backup.delete().result()
+    assert volume.backups.list() == []
+    copy = pool.volumes.import_backup(path, name=volume.name + "-b").result()
+    try:
+        assert copy.name == volume.name + "-b" and copy.config["user.a"] == "1"
+        assert [entry.name for entry in copy.snapshots] == ["s"]
+    finally:
+        copy.delete()
+
+
+def test_a_volume_is_called_as_its_backup_says(pool, volume, tmp_path):
+    backup = volume.backups.create(volume_only=True, compression="gzip")
+    assert backup.volume_only and backup.name == "backup0"
+    path = backup.export(tmp_path / "b.tar.gz")
+    backup.delete().result()
+    name = volume.name
+    volume.rename(name + "-x")
+    other = pool.volumes.import_backup(path).result()
+    assert other.name == name
+    other.delete()
+
+
 def test_a_volume_moves_to_another_pool(connection, volume):
     other = connection.storage_pools.create("py-" + uuid.uuid4().hex[:8], driver="dir")
     try:
@@ -235,6 +266,7 @@ def test_a_session_that_is_closed_has_ended(container):
         (lambda i: i.console(), lxdcore.Error),
         (lambda i: i._connection.storage_pools.get("default").volumes.get("absent"), lxdcore.NotFoundError),
         (lambda i: i._connection.storage_pools.get("default").volumes.create("a b/c"), lxdcore.Error),
+        (lambda i: i._connection.storage_pools.get("default").volumes.import_backup("/etc/passwd").result(), lxdcore.Error),
     ],
 )
 def test_errors_have_their_class(instance, call, error):

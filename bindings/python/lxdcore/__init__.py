@@ -12,7 +12,7 @@
 What takes long returns an Operation, unless its description says that it waits: `operation.result()` waits and raises
 its failure, `await operation` does so in asyncio. Failures are subclasses of Error. Objects may be used from any thread.
 """
-from ._backups import Backup, Backups
+from ._backups import Backup, Backups, VolumeBackup, VolumeBackups
 from ._connection import Client, Connection, Core
 from ._console import Console
 from ._exec import PIPE, ExecError, ExecResult, Process
@@ -36,6 +36,6 @@ __all__ = [
     "ForbiddenError", "Image", "Images", "Instance", "Instances", "InvalidArgumentError", "Lease", "Network", "Networks",
     "NoSpaceError", "NotFoundError", "Operation", "Operations", "PIPE", "Process", "Profile", "Profiles", "Project",
     "Projects", "Server", "Snapshot", "Snapshots", "StaleEtagError", "StoragePool", "StoragePools",
-    "TooLargeError", "UnauthorizedError", "UnavailableError", "UnsupportedError", "Volume", "VolumeSnapshot",
-    "VolumeSnapshots", "Volumes", "Warning",
+    "TooLargeError", "UnauthorizedError", "UnavailableError", "UnsupportedError", "Volume", "VolumeBackup",
+    "VolumeBackups", "VolumeSnapshot", "VolumeSnapshots", "Volumes", "Warning",
 ]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Union
 
-from ._entity import Entity, text_map
+from ._backups import VolumeBackups
+from ._entity import Entity, LocalPath, text_map
 from ._operation import Operation, format_time, parse_time
 
 if TYPE_CHECKING:
@@ -49,6 +50,11 @@ class Volume(Entity):
     def snapshots(self) -> VolumeSnapshots:
         """Its snapshots."""
         return VolumeSnapshots(self)
+
+    @property
+    def backups(self) -> VolumeBackups:
+        """Its backups that the server keeps."""
+        return VolumeBackups(self)
 
     def refresh(self) -> Volume:
         """Reads it again."""
@@ -230,3 +236,16 @@ class Volumes:
         if raw is not None:
             Operation(p._connection, raw).result()
         return self.get(name)
+
+    def import_backup(self, path: LocalPath, *, name: str = "") -> Operation:
+        """Makes a custom volume of the file of a backup; its name is that of then if not given. The operation's result is
+        the Volume."""
+        p = self._pool
+        before = {volume.name for volume in self.list("custom")} if not name else set()
+        with open(path, "rb") as file:
+            raw = p._connection._raw.volume_backups.import_backup(p.name, p.project, name, file.fileno())
+
+        def made(metadata: Dict[str, Any]) -> Volume:
+            return self.get(name or [volume.name for volume in self.list("custom") if volume.name not in before][-1])
+
+        return Operation(p._connection, raw, made)

@@ -22,6 +22,7 @@
 #include <lxdcore/service/server_service.hpp>
 #include <lxdcore/service/storage_service.hpp>
 #include <lxdcore/service/storage_volume_service.hpp>
+#include <lxdcore/service/volume_backup_service.hpp>
 #include <lxdcore/service/warning_service.hpp>
 
 namespace lxdcore {
@@ -71,6 +72,7 @@ public:
     NetworkService& networks() noexcept;
     StorageService& storage() noexcept;
     StorageVolumeService& volumes() noexcept;
+    VolumeBackupService& volume_backups() noexcept;
     ServerService& server() noexcept;
     WarningService& warnings() noexcept;
     OperationService& operations() noexcept;

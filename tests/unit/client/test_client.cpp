@@ -166,3 +166,37 @@ TEST_CASE_FIXTURE(Fixture, "only what is named of a volume's snapshot is changed
     CHECK(client.volumes().snapshots(v).at(0).name == "v/s");
     ended(client.volumes().remove_snapshot(v, "s"));
 }
+
+TEST_CASE_FIXTURE(Fixture, "backups of a volume are listed, made, renamed, brought here and removed") {
+    const VolumeRef v{"fast", "p", "custom", "v 1"};
+    const std::string base = "/1.0/storage-pools/fast/volumes/custom/v%201/backups";
+    server.on("GET " + base + "?project=p&recursion=1", {{{"name", "b"}, {"volume_only", true}}});
+    server.on_operation("POST " + base + "?project=p");
+    server.on_operation("POST " + base + "/b?project=p");
+    server.on_operation("DELETE " + base + "/b?project=p");
+    server.on("GET " + base + "/b?project=p", {{"name", "b"}, {"created_at", "2026-01-02T03:04:05Z"}});
+    server.on_file("GET " + base + "/b/export?project=p", "archive");
+    auto& backups = client.volume_backups();
+    CHECK(backups.backups(v).at(0).volume_only);
+    ended(backups.create_backup(v, {.name = "b", .compression_algorithm = "none"}));
+    CHECK(server.last().json()["compression_algorithm"] == "none");
+    ended(backups.rename_backup(v, "b", "c"));
+    CHECK(server.last().json() == json{{"name", "c"}});
+    const auto file = backups.open_backup(v, "b");
+    CHECK(file.size == 7);
+    CHECK(file.modified == "2026-01-02T03:04:05Z");
+    ::close(file.fd);
+    ended(backups.remove_backup(v, "b"));
+    CHECK_THROWS_AS((void)backups.backup(v, "absent"), Error);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a volume is made of the file of a backup") {
+    const auto archive = std::make_shared<int>(::memfd_create("backup", MFD_CLOEXEC));
+    REQUIRE(::write(*archive, "archive", 7) == 7);
+    server.on_operation("POST /1.0/storage-pools/fast/volumes/custom?project=p");
+    ended(client.volume_backups().import_backup({.pool = "fast", .project = "p", .name = "v2", .archive = archive}));
+    CHECK(server.last().body == "archive");
+    CHECK(server.last().has("X-LXD-name: v2"));
+    CHECK_THROWS_AS((void)client.volume_backups().import_backup({.pool = "fast"}), Error);
+    ::close(*archive);
+}
