@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 #include <limits>
 
 #include <boost/asio/redirect_error.hpp>
@@ -15,6 +16,7 @@
 #include <fmt/format.h>
 
 #include "http/error_mapping.hpp"
+#include "http/router.hpp"
 #include "http/websocket.hpp"
 
 namespace lxdcore::daemon {
@@ -32,11 +34,9 @@ std::string_view view(boost::beast::string_view text) { return {text.data(), tex
 
 } // namespace
 
-Exchange::~Exchange() = default;
-
-Connection::Connection(HttpServer& server, IoThread& thread, Stream stream)
-    : server_{server}, thread_{thread}, stream_{std::move(stream)}, deadline_{thread.deadlines(),
-                                                                              [this] { stream_.close(); }} {}
+Connection::Connection(const Limits& limits, Workers& workers, IoThread& thread, Stream stream)
+    : limits_{limits}, workers_{workers}, thread_{thread}, stream_{std::move(stream)},
+      deadline_{thread.deadlines(), std::bind_front(&Stream::close, &stream_)} {}
 
 void Connection::make_room() {
     if (begin_ == end_) begin_ = end_ = 0;
@@ -50,7 +50,7 @@ void Connection::make_room() {
     if (begin_ > 0) {
         std::memmove(buffer_.get(), buffer_.get() + begin_, end_ - begin_);
     } else {
-        if (capacity_ >= 2 * server_.limits.header_bytes) throw HttpError{431, "Request header is too large", true};
+        if (capacity_ >= 2 * limits_.header_bytes) throw HttpError{431, "Request header is too large", true};
         auto larger = std::make_unique<char[]>(capacity_ * 2);
         std::memcpy(larger.get(), buffer_.get(), end_);
         buffer_ = std::move(larger);
@@ -71,12 +71,12 @@ Awaitable<std::size_t> Connection::fill() {
 
 Awaitable<bool> Connection::read_request(Request& request) {
     parser_.emplace();
-    parser_->header_limit(static_cast<std::uint32_t>(server_.limits.header_bytes));
+    parser_->header_limit(static_cast<std::uint32_t>(limits_.header_bytes));
     parser_->body_limit(std::numeric_limits<std::uint64_t>::max()); // handlers bound it; Beast 1.74 takes none for 0
     parser_->eager(false);
-    deadline_.set(server_.limits.idle);
+    deadline_.set(limits_.idle);
     if (begin_ == end_ && co_await fill() == 0) co_return false;
-    deadline_.set(server_.limits.header);
+    deadline_.set(limits_.header);
     while (!parser_->is_header_done()) {
         error_code ec;
         begin_ += parser_->put(asio::buffer(buffer_.get() + begin_, end_ - begin_), ec);
@@ -163,7 +163,7 @@ Awaitable<std::size_t> Connection::read(asio::mutable_buffer into) {
         }
         if (size > 0) co_return size;
         if (ec != http::error::need_more) continue;
-        deadline_.set(server_.limits.body);
+        deadline_.set(limits_.body);
         const auto got = co_await fill();
         deadline_.clear();
         if (got == 0) {
@@ -192,7 +192,7 @@ Awaitable<bool> Connection::finish_request() {
 }
 
 Awaitable<void> Connection::close_gently() {
-    deadline_.set(server_.limits.linger);
+    deadline_.set(limits_.linger);
     co_await stream_.shutdown();
     error_code ec;
     const auto scrap = std::make_unique<char[]>(kSmallBuffer);
@@ -217,7 +217,7 @@ Awaitable<std::unique_ptr<WebSocket>> Connection::upgrade() {
         throw HttpError{400, "Bad Request"};
     http::request<http::empty_body> handshake{http::request_header<>{parser_->get().base()}};
     upgraded_ = true;
-    auto socket = std::make_unique<WebSocket>(std::move(stream_), thread_.deadlines(), server_.limits);
+    auto socket = std::make_unique<WebSocket>(std::move(stream_), thread_.deadlines(), limits_);
     co_await socket->accept(handshake);
     co_return socket;
 }

@@ -9,15 +9,22 @@
 #include <boost/beast/http/parser.hpp>
 
 #include "http/body_reader.hpp"
-#include "http/exchange.hpp"
-#include "http/session.hpp"
+#include "http/io_threads.hpp"
+#include "http/limits.hpp"
+#include "http/request.hpp"
+#include "http/response.hpp"
+#include "http/stream.hpp"
+#include "http/workers.hpp"
 
 namespace lxdcore::daemon {
+
+class WebSocket;
 
 /// The HTTP/1.1 side of one stream: framing in, framing out. Thread-bound to its I/O thread.
 class Connection final : public BodyReader {
 public:
-    Connection(HttpServer& server, IoThread& thread, Stream stream);
+    /// Files of answers are read on @p workers. All references outlive the connection.
+    Connection(const Limits& limits, Workers& workers, IoThread& thread, Stream stream);
 
     /// Reads the next request's header. False: the peer has closed or been silent, nothing is to be answered.
     /// @throws HttpError for a malformed or oversized header
@@ -49,7 +56,8 @@ private:
     void check_header(Request& request) const;
     std::string head_of(const Response& response, std::int64_t length, bool head_only) const;
 
-    HttpServer& server_;
+    const Limits& limits_;
+    Workers& workers_;
     IoThread& thread_;
     Stream stream_;
     Deadlines::Entry deadline_;

@@ -71,7 +71,7 @@ Awaitable<void> Connection::write_all(asio::const_buffer first, asio::const_buff
     if (first.size() + second.size() > 0) sent(stream_.write_now(first, second));
     if (first.size() + second.size() == 0) co_return;
     while (first.size() + second.size() > 0) {
-        deadline_.set(server_.limits.write);
+        deadline_.set(limits_.write);
         sent(co_await stream_.async_write_some(std::array{first, second}, use_awaitable));
     }
     deadline_.clear();
@@ -83,7 +83,7 @@ Awaitable<void> Connection::write_file(const FileBody& file, bool chunked) {
     while (left != 0) {
         const auto want = left < 0 ? kFilePiece : std::min<std::size_t>(kFilePiece, static_cast<std::size_t>(left));
         auto read_some = [&] { return ::read(*file.fd, piece.get(), want); };
-        const auto got = co_await server_.app.workers.run(read_some);
+        const auto got = co_await workers_.run(read_some);
         if (got < 0) throw_errno("read");
         if (got == 0) {
             if (left > 0) throw Error{ErrorCode::Internal, "file became shorter while it was sent"};

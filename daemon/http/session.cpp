@@ -5,9 +5,12 @@
 
 #include "http/connection.hpp"
 #include "http/error_mapping.hpp"
+#include "http/exchange.hpp"
 #include "http/websocket.hpp"
 
 namespace lxdcore::daemon {
+
+Exchange::~Exchange() = default;
 
 namespace {
 
@@ -146,7 +149,7 @@ Awaitable<bool> serve_one(HttpServer& server, Connection& connection, const Peer
 
 Awaitable<void> serve(HttpServer& server, IoThread& thread, Stream stream, Peer peer,
                       [[maybe_unused]] std::shared_ptr<void> slot) {
-    Connection connection{server, thread, std::move(stream)};
+    Connection connection{server.limits, server.app.workers, thread, std::move(stream)};
     bool gently = false;
     try {
         while (co_await serve_one(server, connection, peer, gently))
