@@ -123,18 +123,12 @@ struct Core::Impl {
         }
     }
 
-    bool runs(const std::string& project, const std::string& name) const {
-        try {
-            return instances->get({project, name}).status != "Stopped";
-        } catch (const Error&) { // gone meanwhile
-            return false;
-        }
-    }
-
     void start(bool autostart) {
         try {
             storage->start();
-            volumes->start([this](const auto& project, const auto& name) { return runs(project, name); });
+            volumes->start([this](const auto& project, const auto& name) {
+                return instances->in_use({project, name});
+            });
             volume_backups->start();
             folders->start();
             server->on_change([this](const api::StringMap& changed) { folders->change(changed); });

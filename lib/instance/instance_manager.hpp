@@ -60,6 +60,8 @@ public:
     /// Finishes or undoes interrupted changes, then adopts running containers.
     virtual void start() = 0;
     virtual void stop() noexcept = 0; ///< daemon exit: containers stay up
+    /// Whether it runs or is about to: what it has attached must not be exchanged.
+    virtual bool in_use(const InstanceRef& ref) const = 0;
 };
 
 std::unique_ptr<InstanceManager> make_instance_manager(const Services& services);

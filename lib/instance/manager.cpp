@@ -200,6 +200,13 @@ std::vector<std::string> Manager::names(const std::string& project) const {
     return s_.global.read_value([&](db::Transaction& tx) { return repo_.names(tx, project); });
 }
 
+/// The claim first: once it is over, the state says what became of it.
+bool Manager::in_use(const InstanceRef& ref) const {
+    const auto action = claims_.holder(ref);
+    if (action == "start" || action == "restart") return true;
+    return runtime_.status(ref) != api::Status::Stopped;
+}
+
 void Manager::each(const std::string& project, bool with_state, const Visit& visit) const {
     std::vector<db::InstanceRow> rows;
     std::vector<db::ProfileRow> profiles;

@@ -65,6 +65,7 @@ public:
 
     void start() override;
     void stop() noexcept override;
+    bool in_use(const InstanceRef& ref) const override;
 
     std::vector<std::string> names(const std::string& project) const override;
     void each(const std::string& project, bool with_state, const Visit& visit) const override;

@@ -192,6 +192,34 @@ def test_a_volume_moves_to_another_pool_and_disks_follow(daemon, lxc, pool, volu
         lxc("delete", "default", volume + "-moved")
 
 
+@pytest.mark.ours
+def test_a_volume_is_not_restored_under_an_instance_that_starts(daemon, api, lxc, pool, volume, container):
+    """What the instance has opened by then must not be exchanged; other owners in a second volume take their time."""
+    slow = volume + "-slow"
+    lxc("create", pool, slow)
+    for n in range(15000):
+        (folder(daemon, pool, slow) / str(n)).touch()
+    (folder(daemon, pool, volume) / "file").write_text("kept")
+    lxc("snapshot", pool, volume, "s1")
+    lxc("attach", pool, volume, container, "a", "/a")
+    lxc("attach", pool, slow, container, "b", "/b")
+    place = f"{POOLS}/{pool}/volumes/custom/{volume}"
+    try:
+        started = api.put(f"/1.0/instances/{container}/state", {"action": "start"}).operation()
+        wait_until(lambda: api.get(place).metadata["config"].get("volatile.idmap.last", "[]") != "[]")
+        answer = api.put(place, {"restore": "s1"})
+        assert api.get(started).metadata["status"] == "Running", "the start was too fast to say anything"
+        assert "used by running instances" in answer.error
+        assert api.wait(started)["err"] == ""
+        api.exec(container, ["sh", "-c", "echo new > /a/file"])
+        assert (folder(daemon, pool, volume) / "file").read_text() == "new\n"
+    finally:
+        api.run("PUT", f"/1.0/instances/{container}/state", {"action": "stop", "force": True}, ok=False)
+        lxc("detach", pool, slow, container, check=False)
+        lxc("detach", pool, volume, container, check=False)
+        lxc("delete", pool, slow, check=False)
+
+
 def test_a_volume_is_seen_by_running_instances(daemon, api, lxc, pool, volume, running):
     lxc("attach", pool, volume, running, "data", "/data")
     assert api.exec(running, ["sh", "-c", "echo hello > /data/file && stat -c %u /data"])[:2] == (0, "0\n")
