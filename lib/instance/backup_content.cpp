@@ -12,6 +12,7 @@
 
 #include <lxdcore/error.hpp>
 
+#include "storage/block_content.hpp"
 #include "util/fault_point.hpp"
 #include "util/rollback.hpp"
 #include "util/text.hpp"
@@ -97,8 +98,15 @@ storage::Staged BackupContent::stage(const HelperProgram& helper, storage::Stora
     auto staged = parts.empty() ? driver.stage(as) : receive(cage, driver, as, snapshot, space, stop);
     Rollback undo;
     undo.add([&] { driver.discard(staged); });
-    const auto tree = driver.open_staged(staged);
     const auto from = layout().at(snapshot);
+    if (kind == Kind::Block && driver.blocks_are_devices()) {
+        if (parts.empty())
+            stream_member(cage, *archive, from + ".img", space, stop,
+                          [&](int fd) { storage::copy_block(fd, driver.open_staged_block(staged).get(), stop); });
+        undo.commit();
+        return staged;
+    }
+    const auto tree = driver.open_staged(staged);
     if (parts.empty()) {
         switch (kind) {
         case Kind::Instance:

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fcntl.h>
 #include <nlohmann/json.hpp>
 
 #include <lxdcore/error.hpp>
@@ -36,18 +35,20 @@ void VolumeBackupsImpl::pack(const Row& volume, const db::BackupRow& backup, con
     writer.file("backup/index.yaml", api::encode_ordered_yaml(index));
     const auto layout = BackupLayout::of_volume();
     if (backup.optimized) {
-        const storage::VolumeId id{.place = storage::VolumePlace::Custom, .name = volume.project + "_" + volume.name};
+        storage::VolumeId id{.place = storage::VolumePlace::Custom, .name = volume.project + "_" + volume.name};
+        id.block = volume.block;
         write_optimized(writer, layout, *storage::PoolAccess::of(s_.pools).driver(volume.pool), id, snapshots,
                         has_backup_header(driver), folder, op);
         return writer.finish();
     }
     const auto add = [&](const std::string& snapshot) {
-        const auto content = s_.volumes.open(volume.pool, volume.project, volume.name, snapshot);
         const auto name = layout.at(snapshot);
-        if (volume.block)
-            writer.file(name + ".img", content.dir.open_file("root.img", O_RDONLY).get());
-        else
-            storage::archive_tree(content.dir, writer.tar(), {.prefix = name, .stop = op.stop_token()});
+        if (volume.block) {
+            const auto content = s_.volumes.open_block(volume.pool, volume.project, volume.name, snapshot);
+            return writer.file(name + ".img", content.file.get());
+        }
+        const auto content = s_.volumes.open(volume.pool, volume.project, volume.name, snapshot);
+        storage::archive_tree(content.dir, writer.tar(), {.prefix = name, .stop = op.stop_token()});
     };
     for (const auto& snapshot : snapshots)
         add(snapshot);

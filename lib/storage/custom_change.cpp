@@ -24,6 +24,8 @@ std::string entry_of(const api::StringMap& config, const char* key) {
     return it == config.end() ? std::string{} : it->second;
 }
 
+constexpr const char* kFilesystem = "block.filesystem";
+
 bool flag(const api::StringMap& config, const char* key) { return text::is_true(entry_of(config, key)); }
 
 } // namespace
@@ -73,6 +75,12 @@ void CustomVolumesImpl::store(Row row, api::StringMap config, std::string descri
     std::erase_if(config, [](const auto& item) { return item.second.empty(); });
     const auto before = row;
     if (row.kind == db::VolumeKind::Custom) {
+        // One that is left out stays what it is; no filesystem becomes another.
+        if (const auto now = entry_of(row.config, kFilesystem); !now.empty()) {
+            if (const auto wanted = entry_of(config, kFilesystem); !wanted.empty() && wanted != now)
+                throw Error{ErrorCode::Internal, "Custom volume 'block.filesystem' property cannot be changed"};
+            config[kFilesystem] = now;
+        }
         // Whose the files on disk are is no matter of taste: what is left out stays.
         for (const char* key : {"volatile.idmap.last", "volatile.idmap.next"})
             if (const auto value = entry_of(row.config, key); !value.empty()) config.emplace(key, value);
@@ -149,10 +157,10 @@ void CustomVolumesImpl::remove(const VolumeRef& ref) {
 void CustomVolumesImpl::remove_row(const Row& row) {
     (void)access_.driver(row.pool);
     const auto snapshots = snapshot_rows(row);
-    const nlohmann::json data{{"pool", row.pool}};
+    const nlohmann::json data{{"pool", row.pool}, {"block", row.block}};
     const auto intent = intents_.begin(intent::kDelete, row.project, row.name, data.dump());
     fault_point("volume-delete:intended");
-    drop_volume(row.pool, custom_name(row.project, row.name));
+    drop_volume(row.pool, custom_name(row.project, row.name), row.block);
     fault_point("volume-delete:aside");
     global_.write([&](db::Transaction& tx) { volumes_.remove(tx, row.id); });
     fault_point("volume-delete:recorded");
@@ -163,13 +171,15 @@ void CustomVolumesImpl::remove_row(const Row& row) {
     event(row, "storage-volume-deleted");
 }
 
-/// All directories of a volume; absent is fine.
-void CustomVolumesImpl::drop_volume(const std::string& pool, const std::string& name) {
+/// All of a volume; absent is fine.
+void CustomVolumesImpl::drop_volume(const std::string& pool, const std::string& name, bool block) {
     const auto driver = access_.driver(pool);
-    const VolumeId id{.place = VolumePlace::Custom, .name = name};
+    VolumeId id{.place = VolumePlace::Custom, .name = name};
+    id.block = block;
     for (const auto& snapshot : driver->list_snapshots(id)) {
-        if (auto trash = driver->set_aside({.place = VolumePlace::Custom, .name = name, .snapshot = snapshot}))
-            access_.discard_later(pool, std::move(*trash));
+        auto one = id;
+        one.snapshot = snapshot;
+        if (auto trash = driver->set_aside(one)) access_.discard_later(pool, std::move(*trash));
         fault_point("volume-delete:snapshot");
     }
     if (auto trash = driver->set_aside(id)) access_.discard_later(pool, std::move(*trash));

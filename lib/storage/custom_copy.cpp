@@ -7,6 +7,7 @@
 
 #include <lxdcore/error.hpp>
 
+#include "storage/block_content.hpp"
 #include "storage/custom_impl.hpp"
 #include "storage/file_copy.hpp"
 #include "storage/volume_stream.hpp"
@@ -73,6 +74,18 @@ std::optional<Staged> CustomVolumesImpl::try_stream(StorageDriver& driver, const
     return std::nullopt;
 }
 
+Staged CustomVolumesImpl::stage_block(StorageDriver& driver, VolumeId as, const std::string& pool,
+                                      const VolumeId& source, const std::stop_token& stop) const {
+    const auto from = access_.open_block(pool, source);
+    as.config["size"] = std::to_string(block_size(from.file.get()));
+    auto staged = driver.stage(as);
+    Rollback undo;
+    undo.add([&] { driver.discard(staged); });
+    copy_block(from.file.get(), driver.open_staged_block(staged).get(), stop);
+    undo.commit();
+    return staged;
+}
+
 /// The attributes of the volume's own directory come along.
 Staged CustomVolumesImpl::stage_from(StorageDriver& driver, const std::string& pool, const VolumeId& as,
                                      const Row& source, const std::string& snapshot, const Base& base,
@@ -81,6 +94,8 @@ Staged CustomVolumesImpl::stage_from(StorageDriver& driver, const std::string& p
     // A backend that clones shares all that is the same anyway.
     if (source.pool == pool && (base.older == nullptr || driver.send_receive() != nullptr))
         return driver.stage_clone(as, id, std::move(stop));
+    if (source.block && (driver.blocks_are_devices() || access_.driver(source.pool)->blocks_are_devices()))
+        return stage_block(driver, as, source.pool, id, stop);
     if (source.pool != pool)
         if (auto staged = try_stream(driver, pool, as, source, snapshot, base, stop)) return std::move(*staged);
     auto staged = driver.stage(as);
@@ -214,10 +229,11 @@ void CustomVolumesImpl::refresh_content(const Row& row, const Row& source, const
     }
     auto id = custom_volume(row);
     id.row = 0; // the limit of the volume stays, and what takes its place is counted as it was
-    const auto now = access_.open_content(row.pool, custom_volume(row));
+    std::optional<MountedDir> now;
+    if (!row.block || !driver->blocks_are_devices()) now = access_.open_content(row.pool, custom_volume(row));
     const auto owners = entry_of(snapshot.empty() ? source.config : need_snapshot(source, snapshot).config, kOnDisk);
     // Files of the old content are shared with it for a moment: their owners must not have to change.
-    if (owners == entry_of(row.config, kOnDisk)) base.older = &now.dir;
+    if (now && owners == entry_of(row.config, kOnDisk)) base.older = &now->dir;
     const auto staged = stage_from(*driver, row.pool, id, source, snapshot, base, stop);
     Rollback undo;
     undo.add([&] { driver->discard(staged); });

@@ -3,16 +3,15 @@
 #include <cctype>
 #include <utility>
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
-#include <unistd.h>
 
 #include <lxdcore/error.hpp>
 
 #include "config/volume_keys.hpp"
 #include "operation/operation_types.hpp"
 #include "operation/volume_operation_types.hpp"
+#include "storage/block_content.hpp"
 #include "storage/custom_impl.hpp"
 #include "storage/manager_impl.hpp"
 #include "util/fault_point.hpp"
@@ -23,10 +22,6 @@
 namespace lxdcore::storage {
 
 namespace {
-
-constexpr const char* kImage = "root.img";
-constexpr std::int64_t kBlockStep = 8192; ///< sizes of images are multiples of it, as LXD's
-constexpr std::int64_t kBlockDefault = std::int64_t{10} << 30;
 
 bool only_filesystems(std::string_view key) { return key.starts_with("security."); }
 
@@ -70,18 +65,6 @@ void check_volume_config(const db::StorageVolumeRow& row, const std::string& dri
                                                          text::quote(option), error.what())};
         }
     }
-}
-
-void make_block_image(const Dir& volume, std::int64_t bytes) {
-    if (bytes <= 0) bytes = kBlockDefault;
-    const auto rounded = (bytes + kBlockStep - 1) / kBlockStep * kBlockStep;
-    const auto image = volume.open_file(kImage, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    struct stat info {};
-    if (::fstat(image.get(), &info) != 0) throw_errno(volume.path());
-    if (!S_ISREG(info.st_mode)) throw Error{ErrorCode::InvalidArgument, "The image of a block volume is no file"};
-    if (rounded < info.st_size) throw Error{ErrorCode::Internal, "Block volumes cannot be shrunk: Cannot be shrunk"};
-    if (::ftruncate(image.get(), rounded) != 0) throw_errno("size of " + volume.path());
-    if (::fsync(image.get()) != 0) throw_errno(volume.path());
 }
 
 /// LXD keeps white space out of names of snapshots, and lets "..", which is none.
@@ -163,7 +146,8 @@ void CustomVolumesImpl::create_empty(Row row) {
         auto staged = driver.stage(as);
         Rollback undo;
         undo.add([&] { driver.discard(staged); });
-        if (row.block) make_block_image(driver.open_staged(staged), size_of(row.config));
+        if (row.block && !driver.blocks_are_devices())
+            make_block_image(driver.open_staged(staged), size_of(row.config));
         undo.commit();
         return staged;
     });
@@ -174,8 +158,8 @@ void CustomVolumesImpl::create_empty(Row row) {
 void CustomVolumesImpl::publish_new(Row row, const Make& make,
                                     const std::function<void(Row&, StorageDriver&)>& add_snapshots) {
     const auto driver = access_.driver(row.pool);
-    const auto intent =
-        intents_.begin(intent::kCreate, row.project, row.name, nlohmann::json{{"pool", row.pool}}.dump());
+    const auto intent = intents_.begin(intent::kCreate, row.project, row.name,
+                                       nlohmann::json{{"pool", row.pool}, {"block", row.block}}.dump());
     Rollback undo;
     undo.add([&] { intents_.end(intent); });
     fault_point("volume-create:intended");
@@ -205,7 +189,10 @@ void CustomVolumesImpl::settle(StorageDriver& driver, const Row& row) const { ap
 void CustomVolumesImpl::apply_size(StorageDriver& driver, const Row& row, const std::string& before) const {
     const auto bytes = size_of(row.config);
     if (row.block) {
-        if (bytes > 0) make_block_image(access_.open_content(row.pool, custom_volume(row)).dir, bytes);
+        if (bytes > 0 && driver.blocks_are_devices())
+            driver.quotas()->set_quota(custom_volume(row), bytes);
+        else if (bytes > 0)
+            make_block_image(access_.open_content(row.pool, custom_volume(row)).dir, bytes);
         return;
     }
     if (bytes == 0 && before.empty()) return;

@@ -55,6 +55,8 @@ public:
                        const StageContent& stage) override;
     MountedDir open(const std::string& pool, const std::string& project, const std::string& name,
                     const std::string& snapshot) const override;
+    OpenBlock open_block(const std::string& pool, const std::string& project, const std::string& name,
+                         const std::string& snapshot) const override;
     void set_follower(Follow follow) override { follow_ = std::move(follow); }
 
 private:
@@ -93,6 +95,8 @@ private:
     };
     Staged stage_from(StorageDriver& driver, const std::string& pool, const VolumeId& as, const Row& source,
                       const std::string& snapshot, const Base& base, std::stop_token stop) const;
+    Staged stage_block(StorageDriver& driver, VolumeId as, const std::string& pool, const VolumeId& source,
+                       const std::stop_token& stop) const;
     std::optional<Staged> try_stream(StorageDriver& driver, const std::string& pool, const VolumeId& as,
                                      const Row& source, const std::string& snapshot, const Base& base,
                                      std::stop_token stop) const;
@@ -108,7 +112,7 @@ private:
     void restore(Row row, const std::string& snapshot);
     void rename(Row row, const std::string& to);
     void move_to(Row row, Row target, OperationContext& op);
-    void drop_volume(const std::string& pool, const std::string& name);
+    void drop_volume(const std::string& pool, const std::string& name, bool block);
     void remove_row(const Row& row);
     void tell_follower(const std::string& from, const std::string& to) const;
     void remove_snapshot_of(const Row& row, const SnapshotRow& snapshot);
@@ -192,8 +196,5 @@ VolumeId custom_snapshot(const db::StorageVolumeRow& row, const std::string& sna
 void check_volume_config(const db::StorageVolumeRow& row, const std::string& driver, const api::StringMap& config);
 /// A name that a snapshot may have. @throws Error InvalidArgument
 void check_snapshot_name(const std::string& name);
-
-/// The image of a block volume, of at least @p bytes; 0: as large as LXD makes it.
-void make_block_image(const Dir& volume, std::int64_t bytes);
 
 } // namespace lxdcore::storage

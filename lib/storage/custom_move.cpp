@@ -52,7 +52,7 @@ void CustomVolumesImpl::rename(Row row, const std::string& to) {
     const auto driver = access_.driver(row.pool);
     auto target = row;
     target.name = to;
-    const nlohmann::json data{{"pool", row.pool}, {"to", to}};
+    const nlohmann::json data{{"pool", row.pool}, {"to", to}, {"block", row.block}};
     const auto intent = intents_.begin(intent::kRename, row.project, row.name, data.dump());
     Rollback undo;
     undo.add([&] { intents_.end(intent); });
@@ -83,13 +83,14 @@ void CustomVolumesImpl::move_to(Row row, Row target, OperationContext& op) {
     check_config(target, target.config);
     const auto snapshots = snapshot_rows(row);
     const nlohmann::json data{{"id", row.id},
+                              {"block", row.block},
                               {"from", {{"pool", row.pool}, {"name", custom_name(row.project, row.name)}}},
                               {"to", {{"pool", target.pool}, {"name", custom_name(target.project, target.name)}}}};
     const auto intent = intents_.begin(intent::kMove, row.project, row.name, data.dump());
     Rollback undo;
     undo.add([&] { intents_.end(intent); });
     fault_point("volume-move:intended");
-    undo.add([&] { drop_volume(target.pool, custom_name(target.project, target.name)); });
+    undo.add([&] { drop_volume(target.pool, custom_name(target.project, target.name), row.block); });
     Base arrived;
     const auto make = [&](const VolumeId& as, const std::string& snapshot) {
         const auto staged = stage_from(*driver, target.pool, as, row, snapshot, arrived, op.stop_token());
@@ -112,7 +113,7 @@ void CustomVolumesImpl::move_to(Row row, Row target, OperationContext& op) {
     });
     undo.commit();
     fault_point("volume-move:recorded");
-    drop_volume(row.pool, custom_name(row.project, row.name));
+    drop_volume(row.pool, custom_name(row.project, row.name), row.block);
     tell_follower(custom_place(row), custom_place(target));
     intents_.end(intent);
     event(target, "storage-volume-created", "type", "custom");

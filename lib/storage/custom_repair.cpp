@@ -33,8 +33,12 @@ std::set<std::string> pools_of(const db::IntentLog& intents) {
     return pools;
 }
 
-VolumeId by_name(const std::string& name, const std::string& snapshot = {}) {
-    return {.place = VolumePlace::Custom, .name = name, .snapshot = snapshot};
+bool of_block(const nlohmann::json& data) { return data.is_object() && data.value("block", false); }
+
+VolumeId by_name(const std::string& name, bool block, const std::string& snapshot = {}) {
+    VolumeId id{.place = VolumePlace::Custom, .name = name, .snapshot = snapshot};
+    id.block = block;
+    return id;
 }
 
 } // namespace
@@ -76,13 +80,15 @@ void CustomVolumesImpl::repair(const char* kind, Repair&& one) {
 }
 
 void CustomVolumesImpl::repair_create(const db::Intent& intent) {
-    const auto pool = value(parsed(intent), "pool");
+    const auto data = parsed(intent);
+    const auto pool = value(data, "pool");
     const auto row = find_row(pool, intent.project, intent.entity);
     const auto driver = access_.driver(pool);
     const auto name = custom_name(intent.project, intent.entity);
-    if (row && driver->exists(by_name(name))) return settle(*driver, *row);
-    for (const auto& snapshot : driver->list_snapshots(by_name(name)))
-        driver->remove(by_name(name, snapshot));
+    const bool block = of_block(data);
+    if (row && driver->exists(by_name(name, block))) return settle(*driver, *row);
+    for (const auto& snapshot : driver->list_snapshots(by_name(name, block)))
+        driver->remove(by_name(name, block, snapshot));
     if (row) global_.write([&](db::Transaction& tx) { volumes_.remove(tx, row->id); });
 }
 
@@ -93,7 +99,9 @@ void CustomVolumesImpl::repair_rename(const db::Intent& intent) {
     const auto driver = access_.driver(pool);
     const auto right = custom_name(intent.project, done ? to : intent.entity);
     const auto wrong = custom_name(intent.project, done ? intent.entity : to);
-    if (driver->exists(by_name(right)) || driver->exists(by_name(wrong))) driver->rename(by_name(wrong), right);
+    const bool block = of_block(data);
+    if (driver->exists(by_name(right, block)) || driver->exists(by_name(wrong, block)))
+        driver->rename(by_name(wrong, block), right);
     if (done) tell_follower(pool + "/" + wrong, pool + "/" + right);
 }
 
@@ -107,15 +115,16 @@ void CustomVolumesImpl::repair_move(const db::Intent& intent) {
         if (row.id != id) continue;
         const bool done = row.pool == value(to, "pool") && custom_name(row.project, row.name) == value(to, "name");
         const auto& other = done ? from : to;
-        drop_volume(value(other, "pool"), value(other, "name"));
+        drop_volume(value(other, "pool"), value(other, "name"), of_block(data));
         if (done) tell_follower(value(from, "pool") + "/" + value(from, "name"), custom_place(row));
         return;
     }
 }
 
 void CustomVolumesImpl::repair_delete(const db::Intent& intent) {
-    const auto pool = value(parsed(intent), "pool");
-    drop_volume(pool, custom_name(intent.project, intent.entity));
+    const auto data = parsed(intent);
+    const auto pool = value(data, "pool");
+    drop_volume(pool, custom_name(intent.project, intent.entity), of_block(data));
     if (const auto row = find_row(pool, intent.project, intent.entity))
         global_.write([&](db::Transaction& tx) { volumes_.remove(tx, row->id); });
     tell_follower(pool + "/" + custom_name(intent.project, intent.entity), "");

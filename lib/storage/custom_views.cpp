@@ -41,15 +41,19 @@ db::VolumeKind volume_kind(const std::string& type) {
 }
 
 VolumeId custom_volume(const db::StorageVolumeRow& row) {
-    return {
-        .place = VolumePlace::Custom, .name = custom_name(row.project, row.name), .row = row.id, .config = row.config};
+    return {.place = VolumePlace::Custom,
+            .name = custom_name(row.project, row.name),
+            .row = row.id,
+            .config = row.config,
+            .block = row.block};
 }
 
 VolumeId custom_snapshot(const db::StorageVolumeRow& row, const std::string& snapshot) {
     return {.place = VolumePlace::Custom,
             .name = custom_name(row.project, row.name),
             .snapshot = snapshot,
-            .config = row.config};
+            .config = row.config,
+            .block = row.block};
 }
 
 namespace {
@@ -213,6 +217,12 @@ MountedDir CustomVolumesImpl::open(const std::string& pool, const std::string& p
                                    const std::string& snapshot) const {
     const auto row = need_custom(pool, project, name);
     return access_.open_content(row.pool, snapshot.empty() ? custom_volume(row) : custom_snapshot(row, snapshot));
+}
+
+OpenBlock CustomVolumesImpl::open_block(const std::string& pool, const std::string& project, const std::string& name,
+                                        const std::string& snapshot) const {
+    const auto row = need_custom(pool, project, name);
+    return access_.open_block(row.pool, snapshot.empty() ? custom_volume(row) : custom_snapshot(row, snapshot));
 }
 
 /// On whose URL LXD puts the name that the volume has on disk.

@@ -63,6 +63,9 @@ public:
     /// The content of a volume, or of a snapshot of it (@p snapshot not empty). @throws Error NotFound
     virtual MountedDir open(const std::string& pool, const std::string& project, const std::string& name,
                             const std::string& snapshot = {}) const = 0;
+    /// The bytes of one that is_block(). @throws Error NotFound
+    virtual OpenBlock open_block(const std::string& pool, const std::string& project, const std::string& name,
+                                 const std::string& snapshot = {}) const = 0;
 
     /// Told of a volume ("pool/project_name") that is elsewhere now, or nowhere (""), before the change is over; to
     /// be safe to repeat.

@@ -101,6 +101,7 @@ public:
 
     std::shared_ptr<StorageDriver> driver(const std::string& pool) const override;
     MountedDir open_content(const std::string& pool, const VolumeId& volume) const override;
+    OpenBlock open_block(const std::string& pool, const VolumeId& volume) const override;
     void discard_later(const std::string& pool, Staged staged) override;
     CustomVolumes& custom() const override;
     void set_custom(CustomVolumes* volumes) override;

@@ -28,6 +28,11 @@ MountedDir StorageManagerImpl::open_content(const std::string& pool, const Volum
     return open_volume(need_pool(pool), volume);
 }
 
+OpenBlock StorageManagerImpl::open_block(const std::string& name, const VolumeId& volume) const {
+    const auto pool = need_pool(name);
+    return pool->mounts.open_block({pool, pool->driver.get()}, volume);
+}
+
 void StorageManagerImpl::discard_later(const std::string& pool, Staged staged) {
     queue_discard(find_pool(pool), std::move(staged));
 }

@@ -20,6 +20,8 @@ public:
     virtual std::shared_ptr<StorageDriver> driver(const std::string& pool) const = 0;
     /// The content of any volume or snapshot of the pool. @throws Error NotFound
     virtual MountedDir open_content(const std::string& pool, const VolumeId& volume) const = 0;
+    /// The bytes of any block volume or snapshot of the pool. @throws Error NotFound
+    virtual OpenBlock open_block(const std::string& pool, const VolumeId& volume) const = 0;
     /// Removes what was set aside, when nobody waits for it.
     virtual void discard_later(const std::string& pool, Staged staged) = 0;
 

@@ -100,9 +100,9 @@ void StorageManagerImpl::lost_volumes(const api::StoragePoolsPost& request, cons
             throw;
         }
     }
-    for (const auto place : {VolumePlace::Custom, VolumePlace::Instance}) {
+    const auto look = [&](VolumePlace place, bool device) {
         const bool custom = place == VolumePlace::Custom;
-        for (const auto& directory : pool->driver->list(place)) {
+        for (const auto& directory : device ? pool->driver->list_blocks() : pool->driver->list(place)) {
             auto volume = volume_of(directory, custom);
             const auto known = volume && global_.read_value([&](db::Transaction& tx) {
                 if (!custom) return volumes_repository_.has_instance(tx, volume->project, volume->name);
@@ -114,7 +114,9 @@ void StorageManagerImpl::lost_volumes(const api::StoragePoolsPost& request, cons
                     .has_value();
             });
             if (!volume || known) continue;
-            const VolumeId id{.place = place, .name = directory};
+            volume->device = device;
+            VolumeId id{.place = place, .name = directory};
+            id.block = device;
             volume->snapshots = pool->driver->list_snapshots(id);
             std::erase_if(volume->snapshots, [](const std::string& name) {
                 try {
@@ -124,10 +126,15 @@ void StorageManagerImpl::lost_volumes(const api::StoragePoolsPost& request, cons
                     return true;
                 }
             });
-            const auto content = open_volume(pool, id);
-            visit(*volume, content.dir);
+            if (device)
+                visit(*volume, state_dir_);
+            else
+                visit(*volume, open_volume(pool, id).dir);
         }
-    }
+    };
+    look(VolumePlace::Custom, false);
+    look(VolumePlace::Custom, true);
+    look(VolumePlace::Instance, false);
 }
 
 void StorageManagerImpl::adopt_pool(const api::StoragePoolsPost& request) {
@@ -177,10 +184,11 @@ void StorageManagerImpl::adopt_volume(const std::string& pool, const LostVolume&
     const auto kind = volume.custom ? db::VolumeKind::Custom : db::VolumeKind::Container;
     const db::StorageVolumeRepository::Filter wanted{
         .pool = pool, .project = volume.project, .name = volume.name, .kind = kind};
-    const bool block = volume.custom &&
-                       has_image(open_volume(need_pool(pool),
-                                             {.place = VolumePlace::Custom, .name = volume.project + "_" + volume.name})
-                                     .dir);
+    const auto holds_image = [&] {
+        const VolumeId id{.place = VolumePlace::Custom, .name = volume.project + "_" + volume.name};
+        return has_image(open_volume(need_pool(pool), id).dir);
+    };
+    const bool block = volume.custom && (volume.device || holds_image());
     global_.write([&](db::Transaction& tx) {
         auto row = volumes_repository_.find(tx, wanted);
         if (!row) {

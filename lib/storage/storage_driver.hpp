@@ -39,6 +39,7 @@ struct VolumeId {
     std::string snapshot = {};  ///< "": the volume itself
     std::int64_t row = 0;       ///< its number in the database where quotas need it; 0: not known, or not to be counted
     api::StringMap config = {}; ///< its own keys where it is made or mounted; others are those of the pool ("volume.*")
+    bool block = false;         ///< a custom volume that is bytes, no filesystem
 };
 
 /// A volume under a name of its own, out of sight beside the one it is to become (or, set aside, that it was).
@@ -141,6 +142,15 @@ public:
     virtual void mount_volume(const VolumeId&) {} ///< idempotent
     virtual void unmount_volume(const VolumeId&) {}
     virtual std::vector<VolumeId> mounted_volumes() const { return {}; } ///< also by an earlier process
+    /// Whether block volumes are devices of the backend; elsewhere each is a file, "root.img", in a directory. What
+    /// is staged as one has config["size"], or LXD's default, and reads as zeros.
+    virtual bool blocks_are_devices() const noexcept { return false; }
+    /// The bytes of a block volume or snapshot, to be read; VolumeMounts sees that they are there.
+    virtual UniqueFd open_block(const VolumeId& volume) const;
+    /// Those of a staged one, to be written.
+    virtual UniqueFd open_staged_block(const Staged& staged) const;
+    /// Custom volumes that are devices; list() has the others.
+    virtual std::vector<std::string> list_blocks() const { return {}; }
     /// Keys that every volume of this backend has.
     virtual void complete_volume(api::StringMap&, bool /*block*/) const {}
 

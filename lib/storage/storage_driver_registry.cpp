@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
 #include <nlohmann/json.hpp>
 
 #include <lxdcore/error.hpp>
 
+#include "storage/block_content.hpp"
 #include "storage/drivers/btrfs/btrfs_driver.hpp"
 #include "storage/drivers/ceph/ceph_driver.hpp"
 #include "storage/drivers/cephfs/cephfs_driver.hpp"
@@ -20,6 +22,15 @@ QuotaOps::~QuotaOps() = default;
 SendReceiveOps::~SendReceiveOps() = default;
 SendReceiveOps::Source::~Source() = default;
 SendReceiveOps::Sink::~Sink() = default;
+
+UniqueFd StorageDriver::open_block(const VolumeId& volume) const {
+    const auto content = open(volume);
+    return content.open_file(kBlockFile, O_RDONLY);
+}
+
+UniqueFd StorageDriver::open_staged_block(const Staged& staged) const {
+    return open_staged(staged).open_file(kBlockFile, O_RDWR | O_CREAT, 0600);
+}
 
 void StorageDriver::remove(const VolumeId& volume) {
     if (const auto trash = set_aside(volume)) discard(*trash);

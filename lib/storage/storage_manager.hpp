@@ -39,6 +39,7 @@ struct LostVolume {
     bool custom = false;
     std::string project = "default", name;
     std::vector<std::string> snapshots = {};
+    bool device = false; ///< of its backend; a custom volume
 };
 
 /// What instances and images need of pools, beside the public service. Thread-safe; never called twice at once for the

@@ -16,6 +16,8 @@
 
 #include <lxdcore/error.hpp>
 
+#include "storage/block_content.hpp"
+
 namespace lxdcore::storage {
 
 namespace {
@@ -246,8 +248,8 @@ void archive_tree(const Dir& tree, TarWriter& tar, const ArchiveOptions& options
 void archive_file(int fd, const std::string& name, TarWriter& tar, const std::stop_token& stop) {
     struct stat status {};
     if (::fstat(fd, &status) != 0) throw_errno(name);
-    TarEntry entry{.name = name, .mode = 0600, .size = status.st_size, .mtime = status.st_mtim};
-    if (has_holes(status)) entry.extents = extents_of(fd, status.st_size);
+    TarEntry entry{.name = name, .mode = 0600, .size = block_size(fd), .mtime = status.st_mtim};
+    if (S_ISREG(status.st_mode) && has_holes(status)) entry.extents = extents_of(fd, status.st_size);
     tar.entry(entry);
     Content{tar, stop}.write(fd, entry);
 }

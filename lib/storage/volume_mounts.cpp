@@ -9,13 +9,19 @@
 namespace lxdcore::storage {
 
 std::string VolumeMounts::key(const VolumeId& volume) {
-    return fmt::format("{}/{}/{}", static_cast<int>(volume.place), volume.name, volume.snapshot);
+    return fmt::format("{}/{}/{}/{}", static_cast<int>(volume.place), volume.name, volume.snapshot, volume.block);
 }
 
 MountedDir VolumeMounts::open(const std::shared_ptr<StorageDriver>& driver, const VolumeId& volume) {
     auto mounted = hold(driver, volume);
     auto dir = driver->open(volume);
     return {std::move(mounted), std::move(dir)};
+}
+
+OpenBlock VolumeMounts::open_block(const std::shared_ptr<StorageDriver>& driver, const VolumeId& volume) {
+    auto mounted = hold(driver, volume);
+    auto file = driver->open_block(volume);
+    return {std::move(mounted), std::move(file)};
 }
 
 std::shared_ptr<const void> VolumeMounts::hold(const std::shared_ptr<StorageDriver>& driver, const VolumeId& volume) {

@@ -16,12 +16,19 @@ struct MountedDir {
     Dir dir;
 };
 
+/// The bytes of a block volume, which can be read for as long as this lives.
+struct OpenBlock {
+    std::shared_ptr<const void> mount;
+    UniqueFd file;
+};
+
 /// Who uses which volume of a pool: mounted for the first, unmounted after the last. Costs nothing with drivers whose
 /// volumes are directories of the pool. Thread-safe.
 class VolumeMounts {
 public:
     /// @throws NotFound. @p driver lives on as long as the result.
     MountedDir open(const std::shared_ptr<StorageDriver>& driver, const VolumeId& volume);
+    OpenBlock open_block(const std::shared_ptr<StorageDriver>& driver, const VolumeId& volume);
     /// The mount alone, for what reaches the volume by its path: a running instance. Null where nothing is to mount.
     std::shared_ptr<const void> hold(const std::shared_ptr<StorageDriver>& driver, const VolumeId& volume);
     bool in_use(const VolumeId& volume) const;

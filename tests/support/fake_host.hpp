@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 
+#include <fcntl.h>
 #include <fmt/format.h>
 
 #include "storage/tools/host.hpp"
@@ -62,6 +63,13 @@ public:
     std::int64_t device_size(const std::string&) const override { return 1 << 30; }
     void copy_device(const std::string& from, const std::string& to, std::stop_token) override {
         tools_->record(fmt::format("copy {} {}", from, to));
+    }
+    UniqueFd open_device(const std::string& path, int) override {
+        tools_->record("open " + path);
+        return Dir::open(temp_.path().string()).open_file("device", O_RDWR | O_CREAT, 0600);
+    }
+    void zero_device(const std::string& device, std::int64_t from) override {
+        tools_->record(fmt::format("zero {} from {}", device, from));
     }
     /// What is mounted from @p source.
     Dir content(const std::string& source) const {

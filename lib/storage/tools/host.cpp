@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -31,6 +33,8 @@
 namespace lxdcore::storage {
 
 namespace {
+
+constexpr std::chrono::milliseconds kPoll{20};
 
 /// Links below /dev lead to other names there.
 UniqueFd open_device(const std::string& path, int flags) {
@@ -158,7 +162,7 @@ bool Host::is_block_device(const std::string& path) const {
 }
 
 std::string Host::filesystem_of(const std::string& device) const {
-    const auto fd = open_device(device, O_RDONLY);
+    const auto fd = storage::open_device(device, O_RDONLY);
     if (has_at(fd, 0, "XFSB")) return "xfs";
     if (has_at(fd, 0x10040, "_BHRfS_M")) return "btrfs";
     if (has_at(fd, 0x438, "\x53\xef")) return "ext4";
@@ -166,10 +170,29 @@ std::string Host::filesystem_of(const std::string& device) const {
 }
 
 std::int64_t Host::device_size(const std::string& device) const {
-    const auto fd = open_device(device, O_RDONLY);
+    const auto fd = storage::open_device(device, O_RDONLY);
     std::uint64_t size = 0;
     if (::ioctl(fd.get(), BLKGETSIZE64, &size) != 0) throw_errno(device);
     return static_cast<std::int64_t>(size);
+}
+
+UniqueFd Host::open_device(const std::string& path, int flags) {
+    using Clock = std::chrono::steady_clock;
+    for (const auto end = Clock::now() + std::chrono::seconds{10};; std::this_thread::sleep_for(kPoll)) {
+        try {
+            return storage::open_device(path, flags);
+        } catch (const Error& error) {
+            if (error.code() != ErrorCode::NotFound || Clock::now() > end) throw;
+        }
+    }
+}
+
+void Host::zero_device(const std::string& device, std::int64_t from) {
+    const auto fd = storage::open_device(device, O_RDWR | O_EXCL);
+    const auto size = device_size(device);
+    if (from >= size) return;
+    const std::uint64_t range[] = {static_cast<std::uint64_t>(from), static_cast<std::uint64_t>(size - from)};
+    if (::ioctl(fd.get(), BLKZEROOUT, range) != 0) throw_errno("zeros on " + device);
 }
 
 void Host::copy_device(const std::string& from, const std::string& to, std::stop_token stop) {

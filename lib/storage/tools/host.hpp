@@ -50,6 +50,10 @@ public:
     /// "ext4", "xfs", "btrfs" by what is on the device; "": none of them.
     virtual std::string filesystem_of(const std::string& device) const;
     virtual std::int64_t device_size(const std::string& device) const;
+    /// Waits some seconds for a device that was made just now.
+    virtual UniqueFd open_device(const std::string& path, int flags);
+    /// What is on a device from @p from on becomes zeros: it was somebody's.
+    virtual void zero_device(const std::string& device, std::int64_t from);
     /// All bytes of one device, over those at the beginning of the other, which is not smaller.
     virtual void copy_device(const std::string& from, const std::string& to, std::stop_token stop);
 };

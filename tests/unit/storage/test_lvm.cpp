@@ -388,6 +388,34 @@ TEST_CASE_FIXTURE(Fixture, "lvm: a filesystem shrinks before its volume, where i
     CHECK(failure(shrink) == "In use");
 }
 
+TEST_CASE_FIXTURE(Fixture, "lvm thick: what has snapshots grows unused and with them, and does not shrink") {
+    thick();
+    listed("containers_c--1;10737418240;;;\ncontainers_c--1-s--0;10737418240;containers_c--1;;\n");
+    driver->quotas()->set_quota(kC1, 20ll << 30);
+    CHECK(calls() == Calls{kList, "vgs --noheadings --units b --nosuffix -o vg_extent_size vg",
+                           "lvchange --activate y --ignoreactivationskip vg/containers_c--1",
+                           "lvchange --activate n --ignoreactivationskip vg/containers_c--1",
+                           "lvresize -L 21474836480b -f vg/containers_c--1",
+                           "lvresize -L 21474836480b -f vg/containers_c--1-s--0",
+                           "lvchange --activate y --ignoreactivationskip vg/containers_c--1",
+                           "lvchange --activate y --ignoreactivationskip vg/containers_c--1",
+                           "mount -t ext4 -o discard /dev/vg/containers_c--1 aside",
+                           "resize2fs /dev/vg/containers_c--1", "umount aside"});
+    tools->fail("lvchange --activate n", "in use");
+    CHECK(failure([&] { driver->quotas()->set_quota(kC1, 20ll << 30); }) == "In use");
+    calls();
+    CHECK(failure([&] { driver->quotas()->set_quota(kC1, 5ll << 30); }) ==
+          "Volumes with snapshots cannot be shrunk in this pool");
+    CHECK(calls().size() == 3);
+}
+
+TEST_CASE_FIXTURE(Fixture, "lvm thick: a copy of a snapshot is as large as its origin, however little it keeps") {
+    thick();
+    listed("containers_c--1;10737418240;;;\ncontainers_c--1-s--0;4194304;containers_c--1;;\n");
+    driver->stage_clone({VolumePlace::Instance, "d"}, kSnap, {});
+    CHECK(calls()[1] == "lvcreate --name lxdcore-new-#1 --yes --wipesignatures y --size 10737418240b vg");
+}
+
 TEST_CASE_FIXTURE(Fixture, "lvm: the pool's numbers are those of the thin pool or of the group") {
     thin();
     tools->answer("lvs --noheadings --units b --nosuffix --separator , -o lv_size,data_percent", " 1000,25.00\n");

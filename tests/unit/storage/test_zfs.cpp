@@ -251,7 +251,7 @@ TEST_CASE_FIXTURE(Fixture, "zfs: newer snapshots forbid a restore unless they ma
 }
 
 TEST_CASE_FIXTURE(Fixture, "zfs: an exchange that was interrupted is finished, wherever that was") {
-    const std::string below = "zfs list -H -r -o name -t filesystem z/deleted";
+    const std::string below = "zfs list -H -r -o name -t filesystem,volume z/deleted";
     const std::string take = "z/deleted/containers/lxdcore-take-1.c1";
     const Calls tail{below, "zfs list -H -r -o name -t snapshot z"};
     const auto swept = [&] {
@@ -273,7 +273,7 @@ TEST_CASE_FIXTURE(Fixture, "zfs: an exchange that was interrupted is finished, w
 }
 
 TEST_CASE_FIXTURE(Fixture, "zfs: leftovers go at the next start, snapshots of copies with their last clone") {
-    tools->answer("zfs list -H -r -o name -t filesystem z/deleted",
+    tools->answer("zfs list -H -r -o name -t filesystem,volume z/deleted",
                   "z/deleted\nz/deleted/containers/lxdcore-new-1\nz/deleted/containers/lxdcore-old-1\n");
     tools->answer("zfs list -H -r -o name -t snapshot z",
                   "z/containers/c1@copy-1\nz/containers/c1@snapshot-s\nz/images/f@readonly\n");

@@ -32,6 +32,7 @@ public:
     std::optional<Staged> set_aside(const VolumeId& volume) override;
     void sweep() override;
     void complete_volume(api::StringMap& config, bool block) const override { filesystem::complete(config, block); }
+    std::vector<std::string> list_blocks() const override;
     bool images_are_volumes() const noexcept override { return true; }
     QuotaOps* quotas() noexcept override { return this; }
 
@@ -42,6 +43,7 @@ protected:
     std::string object_of(const VolumeId& volume) const override;
     bool has_object(const std::string& object) const override;
     Mountable prepare_mount(const std::string& object, const VolumeId& volume) const override;
+    std::string block_device(const std::string& object) const override { return map(object); }
     void release_object(const std::string& object) const noexcept override;
     void remove_object(const std::string& object) override;
 

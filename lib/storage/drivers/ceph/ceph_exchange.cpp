@@ -48,7 +48,8 @@ void CephDriver::publish(const Staged& staged) {
     const auto leaf = object_of(staged.as);
     if (staged.name.find('@') != std::string::npos) return rename_object(staged.name, leaf);
     if (!staged.as.snapshot.empty()) {
-        const VolumeId volume{staged.as.place, staged.as.name};
+        auto volume = staged.as;
+        volume.snapshot.clear();
         remove_mount_point(volume);
         overwrite(object_of(volume), staged.name, leaf);
         discard(staged);

@@ -47,6 +47,7 @@ std::string CephDriver::filesystem_type() const {
 std::string CephDriver::object_of(const VolumeId& volume) const {
     auto object = prefix_of(volume.place) + checked_name(volume.name);
     if (volume.place == VolumePlace::Image) object += "_" + filesystem_type();
+    if (volume.block) object += kBlockSuffix;
     if (!volume.snapshot.empty()) object += std::string{kSnapshot} + checked_name(volume.snapshot);
     return object;
 }
@@ -140,6 +141,7 @@ Staged CephDriver::stage(const VolumeId& as) {
     Staged staged{as, std::string{kNew} + text::random_hex(12)};
     const auto wanted = text::parse_bytes(value_of(as, "size", "0"));
     make_image(staged.name, wanted > 0 ? wanted : filesystem::kDefaultSize);
+    if (as.block) return staged;
     Rollback undo;
     undo.add([&] { discard(staged); });
     filesystem::make(tools(), map(staged.name),
@@ -186,6 +188,10 @@ Staged CephDriver::stage_clone(const VolumeId& as, const VolumeId& source, std::
                      .timeout = std::chrono::hours{24}});
         if (source.snapshot.empty()) remove_snapshot(snapshot);
     }
+    if (as.block) {
+        undo.commit();
+        return staged;
+    }
     const auto device = map(staged.name);
     const auto type = host().filesystem_of(device);
     // Replays its log, which a new identity asks for.
@@ -201,8 +207,20 @@ std::vector<std::string> CephDriver::list(VolumePlace place) const {
     const auto suffix = place == VolumePlace::Image ? "_" + filesystem_type() : std::string{};
     std::vector<std::string> names;
     for (const auto& image : images())
-        if (image.starts_with(prefix) && image.ends_with(suffix) && image.size() > prefix.size() + suffix.size())
+        if (image.starts_with(prefix) && image.ends_with(suffix) && image.size() > prefix.size() + suffix.size() &&
+            !(place == VolumePlace::Custom && image.ends_with(kBlockSuffix)))
             names.push_back(image.substr(prefix.size(), image.size() - prefix.size() - suffix.size()));
+    std::sort(names.begin(), names.end());
+    return names;
+}
+
+std::vector<std::string> CephDriver::list_blocks() const {
+    const std::string_view prefix = prefix_of(VolumePlace::Custom);
+    std::vector<std::string> names;
+    for (const auto& image : images())
+        if (image.starts_with(prefix) && image.ends_with(kBlockSuffix) &&
+            image.size() > prefix.size() + kBlockSuffix.size())
+            names.push_back(image.substr(prefix.size(), image.size() - prefix.size() - kBlockSuffix.size()));
     std::sort(names.begin(), names.end());
     return names;
 }
@@ -210,7 +228,9 @@ std::vector<std::string> CephDriver::list(VolumePlace place) const {
 std::vector<std::string> CephDriver::list_snapshots(const VolumeId& volume) const {
     const auto prefix = kSnapshot.substr(1);
     std::vector<std::string> names;
-    for (const auto& snapshot : snapshots_of(object_of({volume.place, volume.name})))
+    auto whole = volume;
+    whole.snapshot.clear();
+    for (const auto& snapshot : snapshots_of(object_of(whole)))
         if (snapshot.starts_with(prefix)) names.push_back(snapshot.substr(prefix.size()));
     return names;
 }
@@ -219,6 +239,11 @@ void CephDriver::set_quota(const VolumeId& volume, std::int64_t bytes) {
     if (bytes <= 0) return;
     const auto image = object_of(volume);
     const auto now = size_of(image);
+    if (volume.block) {
+        refuse_block_shrink(bytes, now);
+        if (bytes > now) tools().run(rbd({"resize", "--size", fmt::format("{}B", bytes), image}));
+        return;
+    }
     const auto device = map(image);
     const auto type = host().filesystem_of(device);
     const auto size = fmt::format("{}B", bytes);

@@ -34,6 +34,7 @@ public:
     std::optional<Staged> set_aside(const VolumeId& volume) override;
     void sweep() override;
     void complete_volume(api::StringMap& config, bool block) const override { filesystem::complete(config, block); }
+    std::vector<std::string> list_blocks() const override;
     bool images_are_volumes() const noexcept override { return true; }
     QuotaOps* quotas() noexcept override { return this; }
 
@@ -44,6 +45,7 @@ protected:
     std::string object_of(const VolumeId& volume) const override;
     bool has_object(const std::string& object) const override;
     Mountable prepare_mount(const std::string& object, const VolumeId& volume) const override;
+    std::string block_device(const std::string& object) const override;
     void release_object(const std::string& object) const noexcept override;
     void remove_object(const std::string& object) override;
 
@@ -74,12 +76,14 @@ private:
     void detach_loop() const noexcept;
     void activate(const std::string& object) const;
     void rename_object(const std::string& from, const std::string& to);
-    void resize(const std::string& object, std::int64_t bytes);
+    void resize(const Volume& volume, const std::vector<std::string>& snapshots, std::int64_t bytes);
+    /// Those of a thick volume, which lie on it.
+    std::vector<std::string> dependents(const std::string& object, const std::map<std::string, Volume>& all) const;
     void finish_exchange(const Volume& staged, const std::string& leaf);
     std::int64_t rounded(std::int64_t bytes) const;
 };
 
-/// Names of logical volumes as LXD makes them: "containers_c--1-snap0".
+/// Names of logical volumes as LXD makes them: "containers_c--1-snap0", "custom_default_b.block".
 std::string lvm_name(const VolumeId& volume);
 /// The volume that has this name; nothing for names that are not of this form.
 std::optional<VolumeId> lvm_volume(VolumePlace place, const std::string& name);

@@ -17,8 +17,25 @@ std::int64_t LvmDriver::rounded(std::int64_t bytes) const {
     return (bytes + unit - 1) / unit * unit;
 }
 
-void LvmDriver::resize(const std::string& object, std::int64_t bytes) {
-    tools().run({"lvresize", "-L", fmt::format("{}b", bytes), "-f", in_group(object)});
+std::vector<std::string> LvmDriver::dependents(const std::string& object,
+                                               const std::map<std::string, Volume>& all) const {
+    std::vector<std::string> names;
+    if (thin()) return names;
+    for (const auto& [name, volume] : all)
+        if (volume.origin == object) names.push_back(name);
+    return names;
+}
+
+/// What has copy-on-write snapshots grows only while nobody uses it, and they with it: they must not run full.
+void LvmDriver::resize(const Volume& volume, const std::vector<std::string>& snapshots, std::int64_t bytes) {
+    const auto size = fmt::format("{}b", bytes);
+    if (!snapshots.empty() &&
+        tools().ask({"lvchange", "--activate", "n", "--ignoreactivationskip", in_group(volume.name)}).code != 0)
+        throw Error{ErrorCode::BadState, "In use"};
+    tools().run({"lvresize", "-L", size, "-f", in_group(volume.name)});
+    for (const auto& snapshot : snapshots)
+        tools().run({"lvresize", "-L", size, "-f", in_group(snapshot)});
+    if (!snapshots.empty()) activate(volume.name);
 }
 
 /// A device larger than its filesystem is harmless, the other way round is the end of it: after an interruption a
@@ -26,16 +43,27 @@ void LvmDriver::resize(const std::string& object, std::int64_t bytes) {
 void LvmDriver::set_quota(const VolumeId& volume, std::int64_t bytes) {
     if (bytes <= 0) return;
     const auto object = object_of(volume);
-    const auto now = find(object);
-    if (!now) throw Error{ErrorCode::NotFound, "LVM volume not found"};
+    const auto all = volumes();
+    const auto it = all.find(object);
+    if (it == all.end()) throw Error{ErrorCode::NotFound, "LVM volume not found"};
+    const auto& now = it->second;
+    const auto snapshots = dependents(object, all);
     const auto wanted = rounded(bytes);
+    if (volume.block) {
+        refuse_block_shrink(wanted, now.size);
+        if (wanted == now.size) return;
+        resize(now, snapshots, wanted);
+        if (!thin()) host().zero_device(block_device(object), now.size); // what somebody deleted
+        return;
+    }
     activate(object);
     const auto type = host().filesystem_of(device(object));
-    if (wanted >= now->size) {
-        if (wanted > now->size) resize(object, wanted);
+    if (wanted >= now.size) {
+        if (wanted > now.size) resize(now, snapshots, wanted);
         while_mounted(volume, [&](const Dir& content) { filesystem::grow(tools(), device(object), type, content); });
         return;
     }
+    if (!snapshots.empty()) throw Error{ErrorCode::Internal, "Volumes with snapshots cannot be shrunk in this pool"};
     if (filesystem::shrinks_mounted(type)) {
         while_mounted(volume,
                       [&](const Dir& content) { filesystem::shrink(tools(), device(object), type, wanted, &content); });
@@ -43,7 +71,7 @@ void LvmDriver::set_quota(const VolumeId& volume, std::int64_t bytes) {
         if (filesystem::can_shrink(type) && mounted(volume)) throw Error{ErrorCode::BadState, "In use"};
         filesystem::shrink(tools(), device(object), type, wanted, nullptr);
     }
-    resize(object, wanted);
+    resize(now, snapshots, wanted);
 }
 
 std::int64_t LvmDriver::usage(const VolumeId& volume) const {

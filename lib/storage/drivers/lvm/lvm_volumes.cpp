@@ -35,13 +35,16 @@ double number(const std::string& text) { return text.empty() ? 0 : std::stod(tex
 std::string lvm_name(const VolumeId& volume) {
     auto name = fmt::format("{}_{}", place_name(volume.place), escaped(volume.name));
     if (!volume.snapshot.empty()) name += "-" + escaped(volume.snapshot);
+    if (volume.block) name += kBlockSuffix;
     return name;
 }
 
-std::optional<VolumeId> lvm_volume(VolumePlace place, const std::string& name) {
+std::optional<VolumeId> lvm_volume(VolumePlace place, const std::string& object) {
     const auto prefix = std::string{place_name(place)} + "_";
-    if (!name.starts_with(prefix)) return std::nullopt;
+    if (!object.starts_with(prefix)) return std::nullopt;
     VolumeId volume{.place = place, .name = {}};
+    volume.block = place == VolumePlace::Custom && object.ends_with(kBlockSuffix);
+    const auto name = volume.block ? object.substr(0, object.size() - kBlockSuffix.size()) : object;
     auto* part = &volume.name;
     for (auto i = prefix.size(); i < name.size(); ++i) {
         if (name[i] != '-') {
@@ -88,6 +91,11 @@ bool LvmDriver::has_object(const std::string& object) const {
 
 void LvmDriver::activate(const std::string& object) const {
     tools().run({"lvchange", "--activate", "y", "--ignoreactivationskip", in_group(object)});
+}
+
+std::string LvmDriver::block_device(const std::string& object) const {
+    activate(object);
+    return device(object);
 }
 
 MountedDriver::Mountable LvmDriver::prepare_mount(const std::string& object, const VolumeId& volume) const {
@@ -139,6 +147,12 @@ Staged LvmDriver::stage(const VolumeId& as) {
     make_volume(staged.name, as, rounded(wanted > 0 ? wanted : filesystem::kDefaultSize));
     Rollback undo;
     undo.add([&] { discard(staged); });
+    if (as.block) {
+        // Of a thin pool it reads as zeros; here lies what somebody deleted.
+        if (!thin()) host().zero_device(block_device(staged.name), 0);
+        undo.commit();
+        return staged;
+    }
     filesystem::make(tools(), device(staged.name), value_of(as, "block.filesystem", filesystem::kDefault));
     {
         const auto top = open_staged(staged);
@@ -150,8 +164,13 @@ Staged LvmDriver::stage(const VolumeId& as) {
 
 Staged LvmDriver::stage_clone(const VolumeId& as, const VolumeId& source, std::stop_token stop) {
     lvm_name(as);
-    const auto from = find(object_of(source));
-    if (!from) throw Error{ErrorCode::NotFound, "LVM volume not found"};
+    const auto all = volumes();
+    const auto it = all.find(object_of(source));
+    if (it == all.end()) throw Error{ErrorCode::NotFound, "LVM volume not found"};
+    const auto* from = &it->second;
+    // What is told of a copy-on-write snapshot is the room for what changes; it is as large as its origin.
+    const auto origin = all.find(from->origin);
+    const auto bytes = thin() || origin == all.end() ? from->size : origin->second.size;
     Staged staged{as, std::string{kNew} + text::random_hex(12)};
     Rollback undo;
     const bool own_snapshot =
@@ -160,7 +179,7 @@ Staged LvmDriver::stage_clone(const VolumeId& as, const VolumeId& source, std::s
         make_snapshot(staged.name, *from);
         undo.add([&] { discard(staged); });
     } else {
-        make_volume(staged.name, as, from->size);
+        make_volume(staged.name, as, bytes);
         undo.add([&] { discard(staged); });
         auto still = from->name;
         Rollback frozen;               // in any case
@@ -172,7 +191,7 @@ Staged LvmDriver::stage_clone(const VolumeId& as, const VolumeId& source, std::s
         activate(still);
         host().copy_device(device(still), device(staged.name), stop);
     }
-    const auto type = host().filesystem_of(device(staged.name));
+    const auto type = as.block ? "" : host().filesystem_of(device(staged.name));
     // Replays its log, which a new identity asks for.
     if (type == "xfs" && as.snapshot.empty()) host().mount_detached(device(staged.name), root(), type, "nouuid");
     if (as.snapshot.empty() || type == "btrfs") filesystem::renew_identity(tools(), device(staged.name), type);
@@ -183,7 +202,16 @@ Staged LvmDriver::stage_clone(const VolumeId& as, const VolumeId& source, std::s
 std::vector<std::string> LvmDriver::list(VolumePlace place) const {
     std::vector<std::string> names;
     for (const auto& [object, volume] : volumes())
-        if (const auto id = lvm_volume(place, object); id && id->snapshot.empty()) names.push_back(id->name);
+        if (const auto id = lvm_volume(place, object); id && id->snapshot.empty() && !id->block)
+            names.push_back(id->name);
+    return names;
+}
+
+std::vector<std::string> LvmDriver::list_blocks() const {
+    std::vector<std::string> names;
+    for (const auto& [object, volume] : volumes())
+        if (const auto id = lvm_volume(VolumePlace::Custom, object); id && id->snapshot.empty() && id->block)
+            names.push_back(id->name);
     return names;
 }
 
@@ -191,7 +219,8 @@ std::vector<std::string> LvmDriver::list_snapshots(const VolumeId& volume) const
     std::vector<std::string> names;
     if (volume.place == VolumePlace::Image) return names;
     for (const auto& [object, found] : volumes())
-        if (const auto id = lvm_volume(volume.place, object); id && id->name == volume.name && !id->snapshot.empty())
+        if (const auto id = lvm_volume(volume.place, object);
+            id && id->name == volume.name && id->block == volume.block && !id->snapshot.empty())
             names.push_back(id->snapshot);
     return names;
 }

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <utility>
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 
@@ -119,6 +120,7 @@ Dir MountedDriver::make_mount_point(const VolumeId& volume) const {
 }
 
 bool MountedDriver::mounted(const VolumeId& volume) const {
+    if (volume.block) return false;
     const auto parent = find_parent(volume);
     return parent && host().mounted(*parent, leaf(volume));
 }
@@ -126,11 +128,13 @@ bool MountedDriver::mounted(const VolumeId& volume) const {
 void MountedDriver::mount_volume(const VolumeId& volume) {
     if (mounted(volume)) return;
     if (!exists(volume)) throw Error{ErrorCode::NotFound, "Storage pool volume not found"};
+    if (volume.block) return (void)block_device(object_of(volume));
     const auto what = prepare_mount(object_of(volume), volume);
     host().mount(what.source, make_mount_point(volume), what.type, what.options);
 }
 
 void MountedDriver::unmount_volume(const VolumeId& volume) {
+    if (volume.block) return release_object(object_of(volume));
     const auto parent = find_parent(volume);
     if (!parent || !host().mounted(*parent, leaf(volume))) return; // it was deleted, or has another name
     host().unmount(*parent, leaf(volume));
@@ -193,6 +197,7 @@ void MountedDriver::sweep_mounts() const {
 }
 
 void MountedDriver::remove_mount_point(const VolumeId& volume) const {
+    if (volume.block) return;
     const auto parent = find_parent(volume);
     if (!parent || !parent->exists(leaf(volume))) return;
     host().unmount(*parent, leaf(volume));
@@ -200,6 +205,7 @@ void MountedDriver::remove_mount_point(const VolumeId& volume) const {
 }
 
 void MountedDriver::remove_mount_points(const VolumeId& volume) const {
+    if (volume.block) return;
     remove_mount_point(volume);
     if (!volume.snapshot.empty() || volume.place == VolumePlace::Image) return;
     const auto snapshots = root().dir(std::string{place_name(volume.place)} + "-snapshots");
@@ -240,12 +246,25 @@ Dir MountedDriver::open_staged(const Staged& staged) const {
 }
 
 void MountedDriver::unmount_staged(const Staged& staged) const {
+    if (staged.as.block) return release_object(staged.name);
     const auto top = root();
     const auto name = scratch_name(staged);
     if (!top.exists(name)) return;
     host().unmount(top, name);
     top.remove(name);
     release_object(staged.name);
+}
+
+UniqueFd MountedDriver::open_block(const VolumeId& volume) const {
+    return host().open_device(block_device(object_of(volume)), O_RDONLY);
+}
+
+UniqueFd MountedDriver::open_staged_block(const Staged& staged) const {
+    return host().open_device(block_device(staged.name), O_RDWR | O_EXCL);
+}
+
+void refuse_block_shrink(std::int64_t wanted, std::int64_t now) {
+    if (wanted < now) throw Error{ErrorCode::Internal, "Block volumes cannot be shrunk: Cannot be shrunk"};
 }
 
 Dir MountedDriver::open(const VolumeId& volume) const {

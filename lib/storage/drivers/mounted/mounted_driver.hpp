@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "storage/storage_driver.hpp"
@@ -29,6 +30,9 @@ public:
     void mount_pool() override;
     void delete_pool() override;
     bool mounts_volumes() const noexcept override { return true; }
+    bool blocks_are_devices() const noexcept override { return true; }
+    UniqueFd open_block(const VolumeId& volume) const override;
+    UniqueFd open_staged_block(const Staged& staged) const override;
     void mount_volume(const VolumeId& volume) override;
     void unmount_volume(const VolumeId& volume) override;
     std::vector<VolumeId> mounted_volumes() const override;
@@ -52,6 +56,8 @@ protected:
     };
     /// Makes ready what is to be mounted; snapshots are read-only.
     virtual Mountable prepare_mount(const std::string& object, const VolumeId& volume) const = 0;
+    /// The device of a block volume, there to be opened.
+    virtual std::string block_device(const std::string& object) const = 0;
     /// After an unmount: what was needed to have it mounted (a mapping, an activation). Still used elsewhere is fine.
     virtual void release_object(const std::string& object) const noexcept = 0;
     virtual void remove_object(const std::string& object) = 0; ///< absent is fine
@@ -92,6 +98,11 @@ private:
     const Logger& log_;
     Backend backend_;
 };
+
+/// What LXD puts behind the name of a block volume, so that it is none of a filesystem.
+inline constexpr std::string_view kBlockSuffix = ".block";
+/// A size that is less than there is. @throws Error Internal with LXD's text
+void refuse_block_shrink(std::int64_t wanted, std::int64_t now);
 
 /// "containers", "images", "custom".
 const char* place_name(VolumePlace place);

@@ -30,6 +30,7 @@ public:
     void rename(const VolumeId& volume, const std::string& to) override;
     std::optional<Staged> set_aside(const VolumeId& volume) override;
     void sweep() override;
+    std::vector<std::string> list_blocks() const override;
     bool images_are_volumes() const noexcept override { return true; }
     QuotaOps* quotas() noexcept override { return this; }
     SendReceiveOps* send_receive() noexcept override { return this; }
@@ -43,7 +44,8 @@ protected:
     std::string object_of(const VolumeId& volume) const override;
     bool has_object(const std::string& object) const override;
     Mountable prepare_mount(const std::string& object, const VolumeId& volume) const override;
-    void release_object(const std::string&) const noexcept override {}
+    std::string block_device(const std::string& object) const override;
+    void release_object(const std::string& object) const noexcept override;
     void remove_object(const std::string& object) override;
 
 private:
@@ -63,8 +65,12 @@ private:
     std::vector<std::string> layout() const;
 
     void make_dataset(const std::string& dataset, const VolumeId& volume);
-    void clone(const std::string& snapshot, const std::string& dataset);
-    void copy_stream(const std::string& snapshot, const std::string& dataset, std::stop_token stop);
+    void make_block(const std::string& dataset, const VolumeId& volume);
+    void clone(const std::string& snapshot, const std::string& dataset, bool block);
+    void copy_stream(const std::string& snapshot, const std::string& dataset, bool block, std::stop_token stop);
+    Staged stage_block(const VolumeId& as);
+    /// From one volume or snapshot to what is staged.
+    void copy_content(const VolumeId& source, const Staged& staged, std::stop_token stop);
     void empty(const Staged& staged) const;
     void check_restorable(const VolumeId& source) const;
     void take_place(const std::string& taker, const std::string& leaf, const std::string& aside);

@@ -58,8 +58,7 @@ void ZfsDriver::exchange(const Staged& staged) {
     if (!latest_snapshot(staged.as).empty() && dataset_of(property(staged.name, "origin")) != leaf)
         throw Error{ErrorCode::Internal, fmt::format("{} has snapshots that would be lost", leaf)};
     remove_mount_point(staged.as);
-    const auto taker =
-        hidden(staged.as.place, fmt::format("{}{}.{}", kTake, text::random_hex(12), checked_name(staged.as.name)));
+    const auto taker = hidden(staged.as.place, fmt::format("{}{}.{}", kTake, text::random_hex(12), leaf_of(leaf)));
     rename_object(staged.name, taker);
     take_place(taker, leaf, staged.name);
 }
@@ -67,7 +66,8 @@ void ZfsDriver::exchange(const Staged& staged) {
 /// A snapshot whose content comes from elsewhere goes into the history of its volume: a dataset with the content of the
 /// volume is made on top of it and takes the volume's place.
 void ZfsDriver::graft(const Staged& staged) {
-    const VolumeId volume{staged.as.place, staged.as.name};
+    auto volume = staged.as;
+    volume.snapshot.clear();
     const auto leaf = object_of(volume);
     const auto snapshot = staged.name + "@snapshot-" + checked_name(staged.as.snapshot);
     const auto received = snapshots_of(staged.name);
@@ -78,15 +78,15 @@ void ZfsDriver::graft(const Staged& staged) {
     const Staged above{volume, hidden_new(volume.place)};
     Rollback undo;
     undo.add([&] { discard(above); });
-    clone(snapshot, above.name);
-    empty(above);
-    {
-        const auto now = open(volume);
-        copy_tree(now, open_staged(above), {.devices = true});
-    }
+    clone(snapshot, above.name, volume.block);
+    if (volume.block)
+        tools().run({"zfs", "set", "volsize=" + property(leaf, "volsize"), above.name});
+    else
+        empty(above);
+    copy_content(volume, above, {});
     unmount_staged(above);
     remove_mount_point(volume);
-    const auto taker = hidden(volume.place, fmt::format("{}{}.{}", kTake, text::random_hex(12), volume.name));
+    const auto taker = hidden(volume.place, fmt::format("{}{}.{}", kTake, text::random_hex(12), leaf_of(leaf)));
     const auto aside = hidden_old(volume.place);
     rename_object(above.name, taker);
     undo.commit();
@@ -156,7 +156,8 @@ void ZfsDriver::sweep() {
     sweep_mounts();
     const auto below = top() + "/deleted/";
     const auto hidden_ones = [&] {
-        return lines_of(tools().run({"zfs", "list", "-H", "-r", "-o", "name", "-t", "filesystem", top() + "/deleted"}));
+        return lines_of(
+            tools().run({"zfs", "list", "-H", "-r", "-o", "name", "-t", "filesystem,volume", top() + "/deleted"}));
     };
     for (const auto& dataset : hidden_ones()) {
         const auto name = leaf_of(dataset);

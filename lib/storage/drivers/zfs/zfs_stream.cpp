@@ -47,11 +47,13 @@ public:
         if (!finished_) driver_.discard(staged_);
     }
     void receive(const Part&, int fd, std::stop_token stop) override {
-        driver_.tools().run(
-            {.argv = {"zfs", "receive", "-u", "-o", "mountpoint=legacy", "-o", "canmount=noauto", staged_.name},
-             .stop = std::move(stop),
-             .timeout = kLong,
-             .in = fd});
+        std::vector<std::string> argv{"zfs", "receive", "-u", "-o"};
+        if (staged_.as.block)
+            argv.push_back("volmode=dev");
+        else
+            argv.insert(argv.end(), {"mountpoint=legacy", "-o", "canmount=noauto"});
+        argv.push_back(staged_.name);
+        driver_.tools().run({.argv = std::move(argv), .stop = std::move(stop), .timeout = kLong, .in = fd});
     }
     /// The snapshot that came with the stream is what a published snapshot will be; a volume has no use for it.
     Staged finish() override {
