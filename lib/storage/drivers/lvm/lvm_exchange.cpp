@@ -7,6 +7,7 @@
 #include <lxdcore/error.hpp>
 
 #include "storage/drivers/lvm/lvm_driver.hpp"
+#include "util/fault_point.hpp"
 #include "util/text.hpp"
 
 // Logical volumes have no exchange of names. What is going to happen is written on the staged volume as a tag first;
@@ -45,10 +46,14 @@ void LvmDriver::exchange(const Staged& staged) {
     const auto leaf = object_of(staged.as);
     remove_mount_point(staged.as);
     tools().run({"lvchange", "--addtag", std::string{kTakes} + leaf, in_group(staged.name)});
+    fault_point("lvm-exchange:tagged");
     const auto aside = std::string{kOld} + text::random_hex(12);
     rename_object(leaf, aside);
+    fault_point("lvm-exchange:aside");
     rename_object(staged.name, leaf);
+    fault_point("lvm-exchange:taken");
     tools().run({"lvchange", "--deltag", std::string{kTakes} + leaf, in_group(leaf)});
+    fault_point("lvm-exchange:untagged");
     rename_object(aside, staged.name);
 }
 
@@ -73,10 +78,14 @@ void LvmDriver::rename(const VolumeId& volume, const std::string& to) {
         if (exists(volume) || !exists(target)) move(volume, target);
         return;
     }
-    for (const auto& snapshot : list_snapshots(volume))
-        move({volume.place, volume.name, snapshot}, {volume.place, to, snapshot});
+    auto target = volume;
+    target.name = to;
+    for (const auto& snapshot : list_snapshots(volume)) {
+        auto from = volume, onto = target;
+        from.snapshot = onto.snapshot = snapshot;
+        move(from, onto);
+    }
     remove_mount_points(volume);
-    const VolumeId target{volume.place, to};
     if (exists(volume) || !exists(target)) move(volume, target);
 }
 
