@@ -1,29 +1,70 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a client sends before anybody knows who it is: request heads, targets, queries, forms, in pieces.
-#include <boost/asio/buffer.hpp>
-#include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/string_body.hpp>
-
+// What a client sends before anybody knows who it is, through the daemon's own connection: heads, targets, queries,
+// bodies with a length and in chunks, one request after the other. And forms.
 #include "fuzz/fuzz.hpp"
+#include "fuzz/peer.hpp"
+#include "http/connection.hpp"
+#include "http/error_mapping.hpp"
 #include "http/multipart.hpp"
 #include "http/url.hpp"
+#include "http/websocket.hpp"
 
 using namespace lxdcore;
 
 namespace {
 
-void parse_request(std::string_view text) {
-    namespace http = boost::beast::http;
-    http::request_parser<http::string_body> parser;
-    parser.header_limit(64 * 1024);
-    parser.body_limit(1 << 20);
-    parser.eager(true);
-    boost::system::error_code ec;
-    while (!text.empty() && !parser.is_done()) {
-        const auto used = parser.put(boost::asio::buffer(text), ec);
-        text.remove_prefix(used);
-        if (ec || used == 0) return;
+constexpr std::size_t kMostBody = 32 * 1024;
+
+/// One request as a session serves it: read, answered, what is left of it skipped. False ends the connection.
+daemon::Awaitable<bool> serve_one(daemon::Connection& connection, int& answers) {
+    daemon::Request request;
+    daemon::Response response;
+    try {
+        if (!co_await connection.read_request(request)) co_return false;
+        fuzz::require(request.path.starts_with('/') && request.path.find('?') == std::string::npos);
+        if (connection.wants_websocket()) {
+            co_await connection.upgrade();
+            co_return false;
+        }
+        const auto body = co_await connection.read_all(kMostBody);
+        fuzz::require(body.size() <= kMostBody);
+        response.body.emplace_back(body);
+    } catch (const daemon::HttpError&) {
+        response = daemon::error_response(std::current_exception());
     }
+    ++answers;
+    // a header that a client has a say in
+    response.headers.emplace_back("X-Path", request.path);
+    bool again = !response.close && connection.keep_alive();
+    if (again && !connection.empty()) {
+        try {
+            again = co_await connection.finish_request();
+        } catch (const daemon::HttpError&) {
+            again = false;
+        }
+    }
+    response.close = !again;
+    co_await connection.write(response, request.method == daemon::Method::Head);
+    co_return again;
+}
+
+daemon::Awaitable<void> serve(daemon::IoThread& thread, daemon::Stream stream, int& answers) {
+    static const daemon::Limits limits;
+    static daemon::Workers workers{1};
+    daemon::Connection connection{limits, workers, thread, std::move(stream)};
+    try {
+        while (co_await serve_one(connection, answers)) {
+        }
+    } catch (const boost::system::system_error&) { // the peer has gone
+    }
+}
+
+void parse_requests(std::string_view text) {
+    daemon::IoThread thread;
+    fuzz::Peer peer{text};
+    int answers = 0;
+    peer.drive(thread.io(), serve(thread, peer.stream(thread.io()), answers));
+    if (answers > 0) fuzz::require(peer.received().empty() || peer.received().starts_with("HTTP/1.1 "));
 }
 
 void parse_form(std::string_view text) {
@@ -46,7 +87,7 @@ void parse_form(std::string_view text) {
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const auto text = fuzz::text_of(data, size);
-    parse_request(text);
+    parse_requests(text);
     fuzz::refused_or_done([&] { parse_form(text); });
     for (const auto& [key, value] : daemon::parse_query(text))
         fuzz::require(daemon::percent_decode(daemon::percent_encode(value)) == value);

@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
         const auto upto = (data[0] & 2) != 0 ? helper::ReadUpTo::Kind : helper::ReadUpTo::End;
         const helper::ArchiveContent content{.image = (data[0] & 1) != 0,
                                              .prefix = (data[0] & 4) != 0 ? "backup/container/" : "",
-                                             .index = (data[0] & 8) != 0};
+                                             .document = (data[0] & 8) != 0 ? "backup/index.yaml" : ""};
         const auto found = reader.read(archive, -1, content, upto, limits);
         fuzz::require(found.bytes <= limits.bytes && found.entries <= limits.entries);
     });
