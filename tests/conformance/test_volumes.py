@@ -208,7 +208,8 @@ def test_a_volume_is_not_restored_under_an_instance_that_starts(daemon, api, lxc
         started = api.put(f"/1.0/instances/{container}/state", {"action": "start"}).operation()
         wait_until(lambda: api.get(place).metadata["config"].get("volatile.idmap.last", "[]") != "[]")
         answer = api.put(place, {"restore": "s1"})
-        assert api.get(started).metadata["status"] == "Running", "the start was too fast to say anything"
+        if api.get(started).metadata["status"] != "Running":
+            pytest.skip("the start was too fast to say anything")
         assert "used by running instances" in answer.error
         assert api.wait(started)["err"] == ""
         api.exec(container, ["sh", "-c", "echo new > /a/file"])
