@@ -31,6 +31,10 @@ void StorageManagerImpl::refresh_instance(const std::string& project, const std:
         exchange_volume(pool, clone_content(driver, id, source_id, op.stop_token()), op);
         return;
     }
+    if (const auto sent = try_stream(driver, volume.pool, id, from, source.snapshot, op.stop_token())) {
+        exchange_volume(pool, *sent, op);
+        return;
+    }
     const auto staged = driver.stage(id);
     Rollback undo;
     undo.add([&] { driver.discard(staged); });

@@ -7,6 +7,7 @@
 #include <lxdcore/error.hpp>
 
 #include "storage/manager_impl.hpp"
+#include "storage/volume_stream.hpp"
 #include "util/rollback.hpp"
 #include "util/text.hpp"
 
@@ -29,11 +30,43 @@ Staged stage_filled(StorageDriver& driver, const VolumeId& as, const VolumeFille
     return staged;
 }
 
+/// Upon the nearest snapshot that both have, if that arrived as a stream, too.
+std::optional<Staged> StorageManagerImpl::try_stream(StorageDriver& driver, const std::string& pool, const VolumeId& as,
+                                                     const db::StorageVolumeRow& from, const std::string& snapshot,
+                                                     std::stop_token stop) const {
+    const auto source = need_pool(from.pool);
+    if (driver.send_receive() == nullptr || source->driver->send_receive() == nullptr) return std::nullopt;
+    if (driver.mounts_volumes() || source->driver->mounts_volumes()) return std::nullopt;
+    std::vector<std::optional<VolumeId>> parents{std::nullopt};
+    const bool same = global_.read_value([&](db::Transaction& tx) {
+        for (const auto& one : snapshots_repository_.list(tx, from.id)) {
+            if (one.name == snapshot) break;
+            auto there = as;
+            there.snapshot = one.name;
+            if (driver.exists(there)) parents = {instance_volume(from, one.name), std::nullopt};
+        }
+        return need_row(tx, from.pool).driver == need_row(tx, pool).driver;
+    });
+    if (!same) return std::nullopt;
+    for (const auto& parent : parents) {
+        try {
+            auto staged = stage_stream(*source->driver, instance_volume(from, snapshot), parent, driver, as, stop);
+            if (as.snapshot.empty()) keep_content(driver, staged);
+            return staged;
+        } catch (const Error& error) { // a parent that arrived in another way is none
+            if (error.code() == ErrorCode::Cancelled || error.code() == ErrorCode::NoSpace) throw;
+            log_.debug("A stream of an instance was refused", {{"instance", from.name}, {"err", error.what()}});
+        }
+    }
+    return std::nullopt;
+}
+
 Staged StorageManagerImpl::stage_of(StorageDriver& driver, const std::string& pool, const VolumeId& as,
                                     const InstanceVolume& source, std::stop_token stop) {
     const auto from = need_volume(source.project, source.instance);
     const auto id = instance_volume(from, source.snapshot);
     if (from.pool == pool) return clone_content(driver, as, id, std::move(stop));
+    if (auto staged = try_stream(driver, pool, as, from, source.snapshot, stop)) return std::move(*staged);
     const auto content = open_volume(need_pool(from.pool), id);
     return driver.stage_copy(as, content.dir, kInstanceContent, std::move(stop));
 }

@@ -144,6 +144,10 @@ private:
     void create_snapshot(const std::string& project, const std::string& instance, const std::string& snapshot,
                          const MakeVolume& make);
     /// A staged copy of @p source in the pool of @p driver.
+    /// Between pools of one backend that has streams; nothing where files are to be copied instead.
+    std::optional<Staged> try_stream(StorageDriver& driver, const std::string& pool, const VolumeId& as,
+                                     const db::StorageVolumeRow& from, const std::string& snapshot,
+                                     std::stop_token stop) const;
     Staged stage_of(StorageDriver& driver, const std::string& pool, const VolumeId& as, const InstanceVolume& source,
                     std::stop_token stop);
     void link(const std::string& volume, const std::string& pool) const;
@@ -212,6 +216,8 @@ VolumeId instance_volume(const std::string& name, std::int64_t row = 0);
 VolumeId instance_volume(const db::StorageVolumeRow& row, const std::string& snapshot = {}); ///< not to be counted
 /// A clone without what a pool keeps for itself beside the content.
 Staged clone_content(StorageDriver& driver, const VolumeId& as, const VolumeId& source, std::stop_token stop);
+/// What belongs to the source alone goes; on failure all of it.
+void keep_content(StorageDriver& driver, const Staged& staged);
 Staged stage_filled(StorageDriver& driver, const VolumeId& as, const VolumeFiller& fill, OperationContext& op);
 /// What a new volume takes over from its pool's "volume.*"; what it sets itself goes before.
 api::StringMap volume_defaults(const api::StringMap& pool, db::VolumeKind kind, bool block);

@@ -60,6 +60,11 @@ VolumeId instance_volume(const db::StorageVolumeRow& row, const std::string& sna
 
 Staged clone_content(StorageDriver& driver, const VolumeId& as, const VolumeId& source, std::stop_token stop) {
     auto staged = driver.stage_clone(as, source, stop);
+    keep_content(driver, staged);
+    return staged;
+}
+
+void keep_content(StorageDriver& driver, const Staged& staged) {
     Rollback undo;
     undo.add([&] { driver.discard(staged); });
     const auto tree = driver.open_staged(staged);
@@ -67,7 +72,6 @@ Staged clone_content(StorageDriver& driver, const VolumeId& as, const VolumeId& 
         if (std::find(kInstanceContent.begin(), kInstanceContent.end(), name) == kInstanceContent.end())
             tree.remove_tree(name);
     undo.commit();
-    return staged;
 }
 
 api::StringMap volume_defaults(const api::StringMap& pool, db::VolumeKind kind, bool block) {
