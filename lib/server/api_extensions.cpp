@@ -15,6 +15,7 @@ const std::vector<std::string>& ServerService::api_extensions() {
         "https_allowed_credentials",       // core.https_allowed_credentials
         "image_compression_algorithm",     // compression_algorithm of a published image
         "directory_manipulation",          // files: directories
+        "storage_lvm_mount_options",       // block.mount_options
         "container_cpu_time",              // cpu in the state
         "network",                         // /1.0/networks
         "profile_usedby",                  // used_by of profiles
@@ -34,11 +35,13 @@ const std::vector<std::string>& ServerService::api_extensions() {
         "storage_btrfs_mount_options", // aliases at image creation
         "entity_description",          // descriptions
         "image_force_refresh",         // POST …/refresh
+        "storage_lvm_lv_resizing",     // volumes of lvm grow and shrink
         "id_map_base",                 // security.idmap.base
         "file_symlinks",               // files: links
         "container_edit_metadata",     // /metadata, /metadata/templates
         "resource_limits",
         "storage_volatile_initial_source",                // sizes in the state and pools' resources
+        "storage_block_filesystem_btrfs",                 // block.filesystem=btrfs
         "resources",                                      // /1.0/resources
         "kernel_limits",                                  // limits.kernel.*
         "storage_api_volume_rename",                      // POST of a volume
