@@ -77,6 +77,8 @@ def test_a_refresh_of_an_instance_sends_an_increment(daemon, api, pools, name):
                for n, pool in enumerate(pools, 1)]
     daemon.lxc("init", "bb", f"{name}-1", "-s", pools[0])
     (content[0] / "large").write_bytes(os.urandom(SIZE))
+    run("btrfs", "subvolume", "create", str(content[0] / "inner"))
+    (content[0] / "inner/file").write_text("inside\n")
     daemon.lxc("snapshot", f"{name}-1", "s")
     empty = used(daemon, api, pools[1])
     daemon.lxc("copy", f"{name}-1", f"{name}-2", "-s", pools[1])
@@ -87,3 +89,7 @@ def test_a_refresh_of_an_instance_sends_an_increment(daemon, api, pools, name):
         daemon.lxc("copy", f"{name}-1", f"{name}-2", "--refresh")
 
     check(daemon, api, pools[1], content[0], refresh, content[1])
+    daemon.lxc("start", f"{name}-2")
+    assert api.exec(f"{name}-2", ["cat", "/root/small", "/root/inner/file"])[1] == "round 1\ninside\n"
+    assert api.exec(f"{name}-2", ["stat", "-c", "%u", "/root/inner/file"])[1] == "0\n"
+    api.run("PUT", f"/1.0/instances/{name}-2/state", {"action": "stop", "force": True})
