@@ -5,6 +5,7 @@ import hashlib
 import os
 import pathlib
 import re
+import stat
 import threading
 import urllib.parse
 
@@ -151,3 +152,46 @@ def test_a_client_that_vanishes_in_a_push_has_changed_nothing(api, daemon, insta
     sock.sendall(f"POST {url(instance, '/root/f')} HTTP/1.1\r\nHost: l\r\nContent-Length: 10000000\r\n\r\n".encode() + b"x" * 3_000_000)
     sock.close()
     assert api.get(url(instance, "/root/f")).body == b"before"
+
+
+def described(top):
+    """Kinds, modes, targets and content of everything below."""
+    found = {}
+    for path in sorted(top.rglob("*")):
+        seen = path.lstat()
+        kind = stat.S_IFMT(seen.st_mode)
+        found[str(path.relative_to(top))] = (
+            kind, os.readlink(path) if path.is_symlink() else None if path.is_dir() else path.read_bytes(),
+            None if path.is_symlink() else seen.st_mode & 0o777)
+    return found
+
+
+def test_the_client_takes_a_tree_there_and_back(daemon, instance, tmp_path):
+    tree = tmp_path / "tree"
+    for folder in ("deep/deeper/deepest", "empty", "odd names"):
+        (tree / folder).mkdir(parents=True)
+    for number, name in enumerate(("plain", "a b", "käse", "-dash", "quote'\"", "back\\slash", "100%", "a+b&c=d;e#f?g")):
+        (tree / "odd names" / name).write_text(name)
+        (tree / "odd names" / name).chmod((0o600, 0o644, 0o755, 0o440)[number % 4])
+    (tree / "deep/deeper/deepest/zero").touch()
+    (tree / "deep/large").write_bytes(os.urandom(3 << 20))
+    (tree / "dangling").symlink_to("/nowhere/at all")
+    (tree / "deep/up").symlink_to("../odd names/a b")
+    before = described(tree)
+    daemon.lxc("file", "push", "-r", tree, f"{instance}/root/")
+    daemon.lxc("file", "pull", "-r", f"{instance}/root/tree", tmp_path / "back")
+    assert described(tmp_path / "back/tree") == before
+
+
+@pytest.mark.ours
+def test_a_file_beyond_four_gibibytes_is_appended_to(api, daemon, instance):
+    size = (4 << 30) + 5
+    made = daemon.dir / "containers" / instance / "rootfs/root/far"
+    api.post(url(instance, "/root/far"), data=b"x")
+    os.truncate(made, size)
+    reply = api.request("POST", url(instance, "/root/far"), data=b"the end", headers={"X-LXD-write": "append"})
+    assert reply.status == 200 and made.stat().st_size == size + 7
+    with open(made, "rb") as file:
+        file.seek(size)
+        assert file.read() == b"the end"
+    assert made.stat().st_blocks * 512 < MEGABYTE
