@@ -162,11 +162,17 @@ void TreeWriter::hardlink(const std::string& path, const std::string& existing) 
     if (::linkat(source.get(), source_leaf.c_str(), parent, leaf.c_str(), 0) != 0) fail(path);
 }
 
-void TreeWriter::fifo(const std::string& path, const EntryAttributes& attributes) {
+void TreeWriter::fifo(const std::string& path, const EntryAttributes& attributes) { node(path, S_IFIFO, attributes); }
+
+void TreeWriter::whiteout(const std::string& path, const EntryAttributes& attributes) {
+    node(path, S_IFCHR, attributes);
+}
+
+void TreeWriter::node(const std::string& path, mode_t type, const EntryAttributes& attributes) {
     std::string leaf;
     const int parent = parent_of(path, leaf);
     make_room(parent, leaf);
-    if (::mknodat(parent, leaf.c_str(), S_IFIFO | 0600, 0) != 0 ||
+    if (::mknodat(parent, leaf.c_str(), type | 0600, 0) != 0 ||
         ::fchownat(parent, leaf.c_str(), static_cast<uid_t>(attributes.uid), static_cast<gid_t>(attributes.gid),
                    AT_SYMLINK_NOFOLLOW) != 0 ||
         ::fchmodat(parent, leaf.c_str(), attributes.mode & 07777, 0) != 0)

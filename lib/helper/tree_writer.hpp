@@ -33,6 +33,7 @@ public:
     void symlink(const std::string& path, const std::string& target, const EntryAttributes& attributes);
     void hardlink(const std::string& path, const std::string& existing);
     void fifo(const std::string& path, const EntryAttributes& attributes);
+    void whiteout(const std::string& path, const EntryAttributes& attributes); ///< a device that everybody may make
     void finish(); ///< modes and times of directories, last because writing into them changes both
 
     /// "./a/b/" to "a/b", "" for the top. @throws InvalidArgument for absolute names, "..", empty parts, NUL
@@ -42,6 +43,7 @@ private:
     int parent_of(const std::string& path, std::string& leaf);
     UniqueFd open_dir(const std::string& path) const; ///< not set when absent
     void make_dirs(const std::string& path);
+    void node(const std::string& path, mode_t type, const EntryAttributes& attributes);
     void make_room(int parent, const std::string& leaf);
 
     struct LateDirectory {

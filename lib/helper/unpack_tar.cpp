@@ -6,8 +6,10 @@
 #include <cstring>
 #include <memory>
 #include <optional>
+#include <set>
 
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <lxdcore/error.hpp>
@@ -143,14 +145,13 @@ private:
             const bool below = below_prefix(existing);
             if (!below || (image_ && (!is_image_part(existing) || path == "metadata.yaml")))
                 throw Error{ErrorCode::InvalidArgument, "Image entry " + path + " links to what is not in the image"};
-            if (writer_) writer_->hardlink(path, existing);
-            return;
+            if (!writer_) return;
+            if (left_out_.contains(existing)) return leave_out({.path = path, .link = existing});
+            return writer_->hardlink(path, existing);
         }
         const auto type = api_.archive_entry_filetype(entry);
         if (image_) check_type(path, type);
         if (type == AE_IFREG) return file(entry, path);
-        if (type == AE_IFCHR && api_.archive_entry_rdev(entry) == 0)
-            throw Error{ErrorCode::InvalidArgument, "Image entry " + path + " is a whiteout"};
         if (!writer_ || (path.empty() && (content_.prefix.empty() || type != AE_IFDIR))) return;
         const auto attributes = attributes_of(entry, path);
         if (type == AE_IFDIR) writer_->directory(path, attributes);
@@ -159,7 +160,21 @@ private:
             const char* target = api_.archive_entry_symlink(entry);
             writer_->symlink(path, target ? target : "", attributes);
         }
-        // Device nodes are left out: an unprivileged instance could not use them.
+        const auto device = api_.archive_entry_rdev(entry);
+        if (type == AE_IFCHR && device == 0)
+            return writer_->whiteout(path, attributes); // of an overlay in the instance
+        if (type == AE_IFCHR || type == AE_IFBLK)
+            leave_out({.path = path,
+                       .mode = type | attributes.mode,
+                       .uid = attributes.uid,
+                       .gid = attributes.gid,
+                       .major = ::major(device),
+                       .minor = ::minor(device)});
+    }
+
+    void leave_out(LeftOutNode node) {
+        left_out_.insert(node.path);
+        if (summary_.nodes.size() <= kMostNodes) summary_.nodes.push_back(std::move(node));
     }
 
     /// Takes the prefix away; "" for the directory that it names, which in an image is nobody's.
@@ -311,6 +326,7 @@ private:
     UnpackLimits limits_;
     std::optional<TreeWriter> writer_;
     int member_ = -1;
+    std::set<std::string> left_out_;
     bool zeros_are_holes_ = false;
     ArchiveSummary summary_;
 };

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "helper/xz_decoder.hpp"
 
@@ -32,11 +33,22 @@ struct ArchiveContent {
     std::string document = {}, member = {};
 };
 
+/// A device node, which only the host may make, or another name (@p link) of one.
+struct LeftOutNode {
+    std::string path, link = {};
+    std::uint32_t mode = 0; ///< with its type
+    std::int64_t uid = 0, gid = 0;
+    std::uint32_t major = 0, minor = 0;
+};
+
+constexpr std::size_t kMostNodes = 2000;
+
 struct ArchiveSummary {
     std::string metadata; ///< content of metadata.yaml, or of the document; "" if there is none
     bool has_metadata = false, has_rootfs = false;
     bool has_content = false; ///< anything below the prefix, or the member
     std::int64_t bytes = 0, entries = 0;
+    std::vector<LeftOutNode> nodes; ///< that were left out of the target; one more than the most when there are more
 };
 
 struct Libarchive;

@@ -159,6 +159,21 @@ void freeze_filesystem() {
         throw_errno("unpack: freeze the filesystem");
 }
 
+/// Without those whose names JSON cannot carry.
+nlohmann::json encode(const std::vector<LeftOutNode>& nodes) {
+    auto list = nlohmann::json::array();
+    for (const auto& node : nodes) {
+        nlohmann::json item{{"path", node.path}, {"link", node.link},   {"mode", node.mode},  {"uid", node.uid},
+                            {"gid", node.gid},   {"major", node.major}, {"minor", node.minor}};
+        try {
+            (void)item.dump();
+            list.push_back(std::move(item));
+        } catch (const nlohmann::json::type_error&) {
+        }
+    }
+    return list;
+}
+
 /// The caged child, from clone() to its end.
 void caged(const Cage& cage, int socket, Reply& reply) {
     std::optional<TarReader> tar;
@@ -183,6 +198,7 @@ void caged(const Cage& cage, int socket, Reply& reply) {
               {"has_metadata", summary.has_metadata},
               {"has_rootfs", summary.has_rootfs},
               {"has_content", summary.has_content},
+              {"nodes", encode(summary.nodes)},
               {"bytes", summary.bytes},
               {"entries", summary.entries}});
 }

@@ -8,13 +8,16 @@
 #include <string_view>
 #include <utility>
 
+#include <fcntl.h>
 #include <nlohmann/json.hpp>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <lxdcore/error.hpp>
 
+#include "image/device_nodes.hpp"
 #include "util/text.hpp"
 
 namespace lxdcore::image {
@@ -25,6 +28,7 @@ using namespace std::string_view_literals;
 
 constexpr std::int64_t kMaxBytes = 100ll << 30;
 constexpr std::int64_t kMaxEntries = 10'000'000;
+constexpr std::size_t kMaxNodes = 2000;
 constexpr std::int64_t kMaxRatio = 500;
 constexpr std::int64_t kRatioFloor = 1ll << 30;
 constexpr std::int64_t kReserve = 1ll << 30; ///< free space that is kept, at most
@@ -129,6 +133,40 @@ nlohmann::json call(const HelperProgram& helper, const Task& task, int archive, 
     }
 }
 
+/// What the cage must not make. Its parent directory looks as if it had been there.
+void make_node(const Dir& target, const nlohmann::json& node) {
+    const auto& path = node.at("path").get_ref<const std::string&>();
+    const auto slash = path.rfind('/');
+    const auto parent = target.dir(path.substr(0, slash)); // only rootfs has device nodes
+    const auto leaf = path.substr(slash + 1);
+    const auto before = parent.stat("");
+    if (const auto& link = node.at("link").get_ref<const std::string&>(); !link.empty()) {
+        const auto other = target.dir(link.substr(0, link.rfind('/')));
+        if (::linkat(other.fd(), link.substr(link.rfind('/') + 1).c_str(), parent.fd(), leaf.c_str(), 0) != 0)
+            throw_errno("unpack " + path);
+    } else {
+        const auto mode = node.at("mode").get<mode_t>();
+        if (::mknodat(parent.fd(), leaf.c_str(), mode,
+                      makedev(node.at("major").get<unsigned>(), node.at("minor").get<unsigned>())) != 0 ||
+            ::fchownat(parent.fd(), leaf.c_str(), node.at("uid").get<uid_t>(), node.at("gid").get<gid_t>(),
+                       AT_SYMLINK_NOFOLLOW) != 0 ||
+            ::fchmodat(parent.fd(), leaf.c_str(), mode & 07777, 0) != 0)
+            throw_errno("unpack " + path);
+    }
+    const timespec times[] = {before.st_atim, before.st_mtim};
+    if (::futimens(parent.fd(), times) != 0) throw_errno("unpack " + path);
+}
+
+/// Gives the device nodes that were left out.
+nlohmann::json unpack_instance(const HelperProgram& helper, int archive, const Dir& target, const std::string& prefix,
+                               std::stop_token stop) {
+    const Task task{.mode = "unpack", .content = "image", .prefix = prefix + "/", .any_owner = true};
+    const auto reply = call(helper, task, archive, Target{target.fd(), target}, std::move(stop));
+    if (!reply.value("has_rootfs", false))
+        throw Error{ErrorCode::InvalidArgument, "The backup has nothing at " + text::quote(prefix + "/rootfs")};
+    return reply.value("nodes", nlohmann::json::array());
+}
+
 } // namespace
 
 std::int64_t free_space(const Dir& dir) {
@@ -205,10 +243,15 @@ nlohmann::json Cage::backup_document(int archive, const std::string& name, std::
 }
 
 void Cage::unpack_backup(int archive, const Dir& target, const std::string& prefix, std::stop_token stop) const {
-    const Task task{.mode = "unpack", .content = "image", .prefix = prefix + "/", .any_owner = true};
-    const auto reply = call(helper_, task, archive, Target{target.fd(), target}, std::move(stop));
-    if (!reply.value("has_rootfs", false))
-        throw Error{ErrorCode::InvalidArgument, "The backup has nothing at " + text::quote(prefix + "/rootfs")};
+    unpack_instance(helper_, archive, target, prefix, std::move(stop));
+}
+
+void unpack_backup_with_devices(const HelperProgram& helper, int archive, const Dir& target, const std::string& prefix,
+                                std::stop_token stop) {
+    const auto nodes = unpack_instance(helper, archive, target, prefix, std::move(stop));
+    if (nodes.size() > kMaxNodes) throw Error{ErrorCode::InvalidArgument, "The backup has too many device nodes"};
+    for (const auto& node : nodes)
+        make_node(target, node);
 }
 
 void Cage::unpack_tree(int archive, const Dir& target, const std::string& prefix, std::stop_token stop) const {

@@ -12,6 +12,7 @@
 
 #include <lxdcore/error.hpp>
 
+#include "image/device_nodes.hpp"
 #include "storage/block_content.hpp"
 #include "util/fault_point.hpp"
 #include "util/rollback.hpp"
@@ -110,7 +111,10 @@ storage::Staged BackupContent::stage(const HelperProgram& helper, storage::Stora
     if (parts.empty()) {
         switch (kind) {
         case Kind::Instance:
-            cage.unpack_backup(*archive, tree, from, stop);
+            if (devices)
+                image::unpack_backup_with_devices(helper, *archive, tree, from, stop);
+            else
+                cage.unpack_backup(*archive, tree, from, stop);
             break;
         case Kind::Filesystem:
             cage.unpack_tree(*archive, tree, from, stop);

@@ -18,6 +18,7 @@ struct BackupContent {
     enum class Kind { Instance, Filesystem, Block };
     Kind kind = Kind::Instance;
     std::shared_ptr<int> archive;
+    bool devices = false;               ///< device nodes too: of a privileged instance
     std::vector<BackupPart> parts = {}; ///< in the form of a storage driver; empty: files
 
     /// What the archive has for the volume itself ("") or a snapshot, staged. It is read once for each part.

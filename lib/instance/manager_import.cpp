@@ -114,7 +114,8 @@ void Manager::create_imported(const Creation& creation, OperationContext& op) {
     const auto& ref = creation.ref;
     const auto& import = *creation.import;
     imported_rows(creation); // before anything is unpacked
-    BackupContent content{.kind = BackupContent::Kind::Instance, .archive = import.archive};
+    BackupContent content{
+        .kind = BackupContent::Kind::Instance, .archive = import.archive, .devices = creation.instance.privileged()};
     if (!import.backend.empty())
         content.parts = backup_parts(image::Cage{s_.helper}, *import.archive, import.backend, import.snapshots,
                                      s_.storage.get(creation.pool).driver);

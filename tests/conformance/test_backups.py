@@ -3,6 +3,7 @@
 import io
 import os
 import shutil
+import stat
 import tarfile
 
 import pytest
@@ -459,3 +460,49 @@ def test_backups_go_to_a_real_lxd_and_come_from_it(daemon, peer, tmp_path):
         target.lxc("import", tmp_path / "b", "arrived")
         check(target, "arrived")
         os.unlink(tmp_path / "b")
+
+
+# -- device nodes ------------------------------------------------------------------------------------------------------
+def nodes(root):
+    return {name: (stat.filemode(seen.st_mode), seen.st_rdev, seen.st_uid, seen.st_nlink)
+            for name in ("null", "again", "disk", "white") if (root / name).is_symlink() or os.path.lexists(root / name)
+            for seen in [(root / name).lstat()]}
+
+
+@pytest.mark.parametrize("privileged", [True, False], ids=["privileged", "unprivileged"])
+def test_device_nodes_go_with_a_privileged_instance_and_whiteouts_with_all(daemon, api, name, other, tmp_path, privileged):
+    api.run("POST", "/1.0/instances", {"name": name, "source": {"type": "image", "alias": "bb"},
+                                       "config": {"security.privileged": str(privileged).lower()}})
+    try:
+        root = volume(daemon, name) / "rootfs/root"
+        os.mknod(root / "null", 0o020640, os.makedev(1, 3))
+        os.chown(root / "null", 12, 13)
+        os.link(root / "null", root / "again")
+        os.mknod(root / "disk", 0o060600, os.makedev(8, 0))
+        os.mknod(root / "white", 0o020000, 0)
+        os.utime(root, (1000, 2000))
+        before = nodes(root)
+        daemon.lxc("snapshot", name, "s0")
+        daemon.lxc("export", name, tmp_path / "b")
+        daemon.lxc("import", tmp_path / "b", other)
+        snapshot = daemon.dir / "storage-pools/default/containers-snapshots" / other / "s0"
+        for made in (volume(daemon, other), snapshot):
+            kept = nodes(made / "rootfs/root")
+            if not privileged and daemon.kind != "lxd":  # it could not use them
+                assert kept == {"white": before["white"]}
+            else:
+                assert kept == before
+            assert (made / "rootfs/root").stat().st_mtime == 2000
+        daemon.lxc("start", other)
+    finally:
+        api.run("DELETE", f"/1.0/instances/{name}", ok=False)
+
+
+@pytest.mark.ours
+def test_a_node_in_the_place_of_something_else_is_refused(daemon):
+    config = {"security.privileged": "true"}
+    node = member("backup/container/rootfs/x", kind=tarfile.CHRTYPE, devmajor=1, devminor=3)
+    for extra in ([node, member("backup/container/rootfs/x", content=b"x")],
+                  [member("backup/container/rootfs/d/x", kind=tarfile.CHRTYPE, devmajor=1, devminor=3),
+                   member("backup/container/rootfs/d", kind=tarfile.SYMTYPE, linkname="/")]):
+        refused(daemon, backups.archive(backups.index("liar", config=config), extra=extra))
