@@ -114,15 +114,23 @@ void StateDirectory::lock() {
     }
 }
 
+namespace {
+
+/// Not touched when it is right: a part may lie on a filesystem that is read-only.
+void give_mode(const Dir& dir, mode_t mode) {
+    if ((dir.stat("").st_mode & 07777) != mode && ::fchmod(dir.fd(), mode) != 0) throw_errno(dir.path());
+}
+
+} // namespace
+
 void StateDirectory::lay_out() const {
-    if (::fchmod(dir_.fd(), 0711) != 0) throw_errno(dir_.path());
+    give_mode(dir_, 0711);
     const bool images = !storage::ServerFolders::linked(dir_, "images").empty();
     const bool backups = !storage::ServerFolders::linked(dir_, "backups").empty();
     for (const auto& place : places) {
         const std::string_view name{place.name};
         if ((images && name == "images") || (backups && name.starts_with("backups"))) continue; // on a volume
-        const Dir made = dir_.make_dir(place.name, place.mode);
-        if (::fchmod(made.fd(), place.mode) != 0) throw_errno(made.path());
+        give_mode(dir_.make_dir(place.name, place.mode), place.mode);
     }
     for (const char* folder : {"database", "database/global"}) {
         const Dir database = dir_.dir(folder);

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <sys/statvfs.h>
 
 #include <lxdcore/error.hpp>
 
@@ -53,6 +54,9 @@ ImageManagerImpl::ImageManagerImpl(db::Database& local, db::Database& global, st
 void ImageManagerImpl::start() {
     try {
         const auto images = images_.use();
+        struct statvfs fs {};
+        if (::fstatvfs(images->fd(), &fs) == 0 && (fs.f_flag & ST_RDONLY) != 0)
+            return log_.warning("Images are on a read-only filesystem", {{"path", images->path()}});
         for (const auto& name : images->list())
             if (name.starts_with(".upload-")) images->remove(name);
     } catch (const Error& error) { // the volume that they are on is away

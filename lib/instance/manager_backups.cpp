@@ -139,13 +139,18 @@ BackupService::File Manager::open_backup(const InstanceRef& ref, const std::stri
 }
 
 void Manager::repair_backups() {
-    backup_store_.repair([this](const db::Intent& intent) -> std::optional<BackupOwner> {
+    const auto find = [this](const db::Intent& intent) -> std::optional<BackupOwner> {
         try {
             return backup_owner({intent.project, intent.entity});
         } catch (const Error&) { // gone meanwhile
             return std::nullopt;
         }
-    });
+    };
+    try {
+        backup_store_.repair(find);
+    } catch (const Error& error) { // a disk that cannot be written to: a later start tries again
+        s_.log.warning("Failed to clean up after interrupted backups", {{"err", error.what()}});
+    }
 }
 
 /// Once an hour, by the clock on the wall: after a jump of it what has expired goes, and once only (R59).

@@ -169,13 +169,18 @@ BackupService::File VolumeBackupsImpl::open_backup(const VolumeRef& ref, const s
 }
 
 void VolumeBackupsImpl::start() {
-    store_.repair([this](const db::Intent& intent) -> std::optional<BackupOwner> {
+    const auto owner = [this](const db::Intent& intent) -> std::optional<BackupOwner> {
         const auto data = nlohmann::json::parse(intent.data, nullptr, false);
         const auto pool = data.is_object() ? data.value("pool", std::string{}) : std::string{};
         const auto row = find({.pool = pool, .project = intent.project, .name = intent.entity});
         if (!row) return std::nullopt;
         return owner_of(*row);
-    });
+    };
+    try {
+        store_.repair(owner);
+    } catch (const Error& error) { // a disk that cannot be written to: a later start tries again
+        s_.log.warning("Failed to clean up after interrupted backups of volumes", {{"err", error.what()}});
+    }
 }
 
 void VolumeBackupsImpl::start_expiry() {

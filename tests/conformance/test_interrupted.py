@@ -142,9 +142,13 @@ def test_r46_a_disk_that_takes_no_more_leaves_no_part_of_an_image(own_daemon, co
         wait_until(lambda: run("mount", "-o", "remount,ro", images, check=False).returncode == 0, what="read-only")
         refused()
         assert os.listdir(images) == [made]
+        daemon.restart()  # it comes up and says so
+        assert "read-only filesystem" in daemon.log_tail() and daemon.api.get("/1.0/images/" + made).status == 200
+        daemon.api.run("POST", "/1.0/instances", {"name": "c2", "source": {"type": "image", "fingerprint": made}})
+        daemon.api.run("DELETE", "/1.0/instances/c2")
+        daemon.images_at_rest()
         run("mount", "-o", "remount,rw", images)
-        daemon.signal(15)
-        daemon.start()
+        daemon.restart()
         assert os.listdir(images) == [made] and daemon.api.get("/1.0/images/" + made).status == 200
         daemon.api.run("DELETE", "/1.0/images/" + made)
         assert os.listdir(images) == []
