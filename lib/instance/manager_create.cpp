@@ -27,6 +27,16 @@ bool copied_volatile(const std::string& key) {
     return key == "volatile.base_image" || key == "volatile.last_state.idmap";
 }
 
+/// What the tables of the database have no number for is refused first.
+void check_types(const api::Devices& devices) {
+    for (const auto& [name, device] : devices) {
+        const auto it = device.find("type");
+        const auto type = it == device.end() ? std::string{} : it->second;
+        if (type != "none" && db::device_type_id(type) == 0)
+            throw Error{ErrorCode::InvalidArgument, "Invalid device type " + type};
+    }
+}
+
 /// LXD's words around what goes wrong with the files of an image.
 template <class Call>
 void with_image_errors(Call call) {
@@ -182,9 +192,16 @@ void Manager::build_row(Creation& creation) {
         throw Error{ErrorCode::InvalidArgument, "Requested architecture isn't supported by this host"};
     row.architecture = architecture_id(architecture);
     check_config(row.config);
-    validate_devices(row.devices);
     if (std::set<std::string>{row.profiles.begin(), row.profiles.end()}.size() != row.profiles.size())
         throw Error{ErrorCode::InvalidArgument, "Duplicate profile found in request"};
+    check_types(row.devices);
+    try {
+        validate_devices(row.devices);
+    } catch (Error& error) {
+        error.add_context("Invalid devices");
+        error.add_context(kInit);
+        throw;
+    }
 
     creation.instance = expander(row.project).expand(std::move(row));
     auto& instance = creation.instance;
@@ -209,7 +226,7 @@ void Manager::build_row(Creation& creation) {
         config["volatile.idmap.base"] = std::to_string(next.base);
         config["volatile.idmap.next"] = next.map.json();
     } catch (Error& error) {
-        error.add_context("Failed initialising instance");
+        error.add_context(kInit);
         throw;
     }
     creation.instance = expander(instance.row.project).expand(std::move(instance.row));

@@ -298,3 +298,14 @@ def test_disk_full_while_unpacking_is_an_error_that_goes_away(daemon, api, tmp_p
             api.run("DELETE", f"/1.0/storage-pools/{pool}", ok=False)
     finally:
         run("umount", "-l", mount, check=False)
+
+
+@pytest.mark.parametrize("devices, words", [
+    ({"x": {"type": "disk"}}, 'Failed initialising instance: Invalid devices: Device validation failed for "x": '
+                              'Disk entry is missing the required "source" or "path" property'),
+    ({"x": {"type": "foo"}}, "Invalid device type foo"), ({"root": {"size": "2GiB"}}, "Invalid device type "),
+], ids=["a disk of nothing", "an unknown type", "no type"])
+def test_a_new_instance_with_bad_devices_is_refused_in_lxds_words(api, name, devices, words):
+    body = {"name": name, "source": {"type": "image", "alias": "bb"}, "devices": devices}
+    assert api.run("POST", "/1.0/instances", body, ok=False)["err"] == "Failed creating instance record: " + words
+    assert api.get(f"/1.0/instances/{name}").status == 404
