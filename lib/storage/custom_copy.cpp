@@ -8,6 +8,7 @@
 #include <lxdcore/error.hpp>
 
 #include "storage/block_content.hpp"
+#include "storage/copy_progress.hpp"
 #include "storage/custom_impl.hpp"
 #include "storage/file_copy.hpp"
 #include "storage/volume_stream.hpp"
@@ -89,7 +90,7 @@ Staged CustomVolumesImpl::stage_block(StorageDriver& driver, VolumeId as, const 
 /// The attributes of the volume's own directory come along.
 Staged CustomVolumesImpl::stage_from(StorageDriver& driver, const std::string& pool, const VolumeId& as,
                                      const Row& source, const std::string& snapshot, const Base& base,
-                                     std::stop_token stop) const {
+                                     std::stop_token stop, OperationContext* told) const {
     const auto id = snapshot.empty() ? custom_volume(source) : custom_snapshot(source, snapshot);
     // A backend that clones shares all that is the same anyway.
     if (source.pool == pool && (base.older == nullptr || driver.send_receive() != nullptr))
@@ -102,7 +103,15 @@ Staged CustomVolumesImpl::stage_from(StorageDriver& driver, const std::string& p
     Rollback undo;
     undo.add([&] { driver.discard(staged); });
     const auto content = access_.open_content(source.pool, id);
-    copy_tree(content.dir, driver.open_staged(staged), {.stop = std::move(stop), .devices = true, .older = base.older});
+    std::optional<CopyProgress> progress;
+    const auto name = custom_name(source.project, source.name);
+    if (told != nullptr && source.pool != pool)
+        progress.emplace(*told, snapshot.empty() ? name : name + "/" + snapshot);
+    copy_tree(content.dir, driver.open_staged(staged),
+              {.stop = std::move(stop),
+               .devices = true,
+               .older = base.older,
+               .copied = progress ? progress->copied() : nullptr});
     undo.commit();
     return staged;
 }
@@ -148,7 +157,7 @@ void CustomVolumesImpl::copy(Row row, const api::StorageVolumeSource& source, Op
     publish_new(
         row,
         [&, &from = from, &snapshot = snapshot](StorageDriver& driver, const VolumeId& as) {
-            return stage_from(driver, row.pool, as, from, snapshot, arrived, op.stop_token());
+            return stage_from(driver, row.pool, as, from, snapshot, arrived, op.stop_token(), &op);
         },
         [&, &from = from](Row& made, StorageDriver& driver) {
             if (!with_snapshots) return;
@@ -156,7 +165,7 @@ void CustomVolumesImpl::copy(Row row, const api::StorageVolumeSource& source, Op
                 one.volume = made.id;
                 global_.write([&](db::Transaction& tx) { snapshots_.insert(tx, one); });
                 const auto staged = stage_from(driver, row.pool, custom_snapshot(made, one.name), from, one.name,
-                                               arrived, op.stop_token());
+                                               arrived, op.stop_token(), &op);
                 Rollback undo;
                 undo.add([&] { driver.discard(staged); });
                 driver.publish(staged);
@@ -195,7 +204,7 @@ void CustomVolumesImpl::refresh(const Row& target, const api::StorageVolumeSourc
     Rollback undo;
     undo.add([&] { intents_.end(intent); });
     fault_point("volume-refresh:intended");
-    refresh_content(row, from, snapshot, source.volume_only, op.stop_token());
+    refresh_content(row, from, snapshot, source.volume_only, op.stop_token(), &op);
     undo.commit();
     intents_.end(intent);
     event(row, "storage-volume-created", "type", "custom");
@@ -203,7 +212,7 @@ void CustomVolumesImpl::refresh(const Row& target, const api::StorageVolumeSourc
 
 /// Safe to repeat: the volume last, so that what failed before has left its content alone.
 void CustomVolumesImpl::refresh_content(const Row& row, const Row& source, const std::string& snapshot,
-                                        bool volume_only, std::stop_token stop) {
+                                        bool volume_only, std::stop_token stop, OperationContext* told) {
     const auto driver = access_.driver(row.pool);
     Base base;
     if (!volume_only && snapshot.empty()) {
@@ -220,7 +229,7 @@ void CustomVolumesImpl::refresh_content(const Row& row, const Row& source, const
             if (has(there, one.name)) continue;
             one.volume = row.id;
             publish_snapshot(row, one, [&](StorageDriver& to, const VolumeId& as) {
-                return stage_from(to, row.pool, as, source, one.name, base, stop);
+                return stage_from(to, row.pool, as, source, one.name, base, stop, told);
             });
         }
     } else {
@@ -234,7 +243,7 @@ void CustomVolumesImpl::refresh_content(const Row& row, const Row& source, const
     const auto owners = entry_of(snapshot.empty() ? source.config : need_snapshot(source, snapshot).config, kOnDisk);
     // Files of the old content are shared with it for a moment: their owners must not have to change.
     if (now && owners == entry_of(row.config, kOnDisk)) base.older = &now->dir;
-    const auto staged = stage_from(*driver, row.pool, id, source, snapshot, base, stop);
+    const auto staged = stage_from(*driver, row.pool, id, source, snapshot, base, stop, told);
     Rollback undo;
     undo.add([&] { driver->discard(staged); });
     shift_staged(*driver, staged, owners, entry_of(row.config, kOnDisk));

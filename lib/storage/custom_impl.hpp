@@ -94,7 +94,8 @@ private:
         const Dir* older = nullptr;              ///< the volume that the copy replaces, with the same owners
     };
     Staged stage_from(StorageDriver& driver, const std::string& pool, const VolumeId& as, const Row& source,
-                      const std::string& snapshot, const Base& base, std::stop_token stop) const;
+                      const std::string& snapshot, const Base& base, std::stop_token stop,
+                      OperationContext* told) const;
     Staged stage_block(StorageDriver& driver, VolumeId as, const std::string& pool, const VolumeId& source,
                        const std::stop_token& stop) const;
     std::optional<Staged> try_stream(StorageDriver& driver, const std::string& pool, const VolumeId& as,
@@ -107,7 +108,7 @@ private:
     void copy(Row row, const api::StorageVolumeSource& source, OperationContext& op);
     void refresh(const Row& row, const api::StorageVolumeSource& source, OperationContext& op);
     void refresh_content(const Row& row, const Row& source, const std::string& snapshot, bool volume_only,
-                         std::stop_token stop);
+                         std::stop_token stop, OperationContext* told);
     void store(Row row, api::StringMap config, std::string description);
     void restore(Row row, const std::string& snapshot);
     void rename(Row row, const std::string& to);

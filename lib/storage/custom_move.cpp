@@ -93,7 +93,7 @@ void CustomVolumesImpl::move_to(Row row, Row target, OperationContext& op) {
     undo.add([&] { drop_volume(target.pool, custom_name(target.project, target.name), row.block); });
     Base arrived;
     const auto make = [&](const VolumeId& as, const std::string& snapshot) {
-        const auto staged = stage_from(*driver, target.pool, as, row, snapshot, arrived, op.stop_token());
+        const auto staged = stage_from(*driver, target.pool, as, row, snapshot, arrived, op.stop_token(), &op);
         Rollback discard;
         discard.add([&] { driver->discard(staged); });
         driver->publish(staged);

@@ -189,7 +189,7 @@ void CustomVolumesImpl::repair_refresh(const db::Intent& intent) {
     try {
         const auto [from, snapshot] =
             need_source(value(source, "pool"), value(source, "project"), value(source, "name"));
-        refresh_content(*row, from, snapshot, data.value("volume_only", false), {});
+        refresh_content(*row, from, snapshot, data.value("volume_only", false), {}, nullptr);
     } catch (const Error& error) {
         if (error.code() != ErrorCode::NotFound) throw;
         log_.warning("The source of an interrupted refresh is gone", {{"pool", row->pool}, {"volume", row->name}});

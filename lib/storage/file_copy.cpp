@@ -241,6 +241,7 @@ private:
             if (n < 0 && errno == EINTR) continue;
             if (n < 0) fail(parent, name);
             if (n == 0) return false;
+            if (options_.copied != nullptr) *options_.copied += n;
         }
         return true;
     }

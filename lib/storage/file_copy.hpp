@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <stop_token>
 #include <string>
 
@@ -15,6 +17,7 @@ struct CopyOptions {
     /// An older copy, on the filesystem of the new one: files in it that look the same (size, time, owner, mode,
     /// attributes) and have not been touched since get a second name instead of being copied. It must not change later.
     const Dir* older = nullptr;
+    std::atomic<std::int64_t>* copied = nullptr; ///< counts bytes of content, while they are copied
 };
 
 /// Copies what is inside @p from into the empty directory @p to: owner, mode, times, extended attributes (file

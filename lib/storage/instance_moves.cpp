@@ -73,7 +73,7 @@ void StorageManagerImpl::move_instance(const std::string& project, const std::st
     remove_copies(to, name); // without a row it is what an interruption left
     const auto copy = [&](const VolumeId& as, const std::string& snapshot) {
         op.throw_if_cancelled();
-        driver.publish(stage_of(driver, to, as, {project, instance, snapshot}, op.stop_token()));
+        driver.publish(stage_of(driver, to, as, {project, instance, snapshot}, op));
     };
     auto whole = instance_volume(row);
     whole.row = row.id;

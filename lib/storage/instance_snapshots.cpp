@@ -6,6 +6,7 @@
 
 #include <lxdcore/error.hpp>
 
+#include "storage/copy_progress.hpp"
 #include "storage/manager_impl.hpp"
 #include "storage/volume_stream.hpp"
 #include "util/rollback.hpp"
@@ -62,13 +63,15 @@ std::optional<Staged> StorageManagerImpl::try_stream(StorageDriver& driver, cons
 }
 
 Staged StorageManagerImpl::stage_of(StorageDriver& driver, const std::string& pool, const VolumeId& as,
-                                    const InstanceVolume& source, std::stop_token stop) {
+                                    const InstanceVolume& source, OperationContext& op) {
     const auto from = need_volume(source.project, source.instance);
     const auto id = instance_volume(from, source.snapshot);
-    if (from.pool == pool) return clone_content(driver, as, id, std::move(stop));
-    if (auto staged = try_stream(driver, pool, as, from, source.snapshot, stop)) return std::move(*staged);
+    if (from.pool == pool) return clone_content(driver, as, id, op.stop_token());
+    if (auto staged = try_stream(driver, pool, as, from, source.snapshot, op.stop_token())) return std::move(*staged);
     const auto content = open_volume(need_pool(from.pool), id);
-    return driver.stage_copy(as, content.dir, kInstanceContent, std::move(stop));
+    const auto name = volume_name(source.project, source.instance);
+    CopyProgress progress{op, source.snapshot.empty() ? name : name + "/" + source.snapshot};
+    return driver.stage_copy(as, content.dir, kInstanceContent, op.stop_token(), progress.copied());
 }
 
 /// As with volumes the row comes first, and start() removes one whose snapshot never came to be.
@@ -108,9 +111,8 @@ void StorageManagerImpl::copy_instance_snapshot(const std::string& project, cons
                                                 const std::string& snapshot, const InstanceVolume& source,
                                                 OperationContext& op) {
     const auto pool = pool_of(project, instance);
-    create_snapshot(project, instance, snapshot, [&](StorageDriver& driver, const VolumeId& as) {
-        return stage_of(driver, pool, as, source, op.stop_token());
-    });
+    create_snapshot(project, instance, snapshot,
+                    [&](StorageDriver& driver, const VolumeId& as) { return stage_of(driver, pool, as, source, op); });
 }
 
 /// The snapshots first: what their driver sends as a stream may build upon the one before. Their rows go with that of
@@ -179,7 +181,7 @@ void StorageManagerImpl::replace_instance(const std::string& project, const std:
     const auto volume = need_volume(project, instance);
     const auto pool = need_pool(volume.pool);
     // Staged without the row: the limit of the volume stays, and what takes its place is counted as it was.
-    const auto staged = stage_of(*pool->driver, volume.pool, instance_volume(volume), source, op.stop_token());
+    const auto staged = stage_of(*pool->driver, volume.pool, instance_volume(volume), source, op);
     exchange_volume(pool, staged, op);
 }
 

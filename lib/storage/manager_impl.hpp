@@ -149,7 +149,7 @@ private:
                                      const db::StorageVolumeRow& from, const std::string& snapshot,
                                      std::stop_token stop) const;
     Staged stage_of(StorageDriver& driver, const std::string& pool, const VolumeId& as, const InstanceVolume& source,
-                    std::stop_token stop);
+                    OperationContext& op);
     void link(const std::string& volume, const std::string& pool) const;
     /// LXD's link in snapshots/, there as long as the instance has any.
     void link_snapshots(const std::string& project, const std::string& instance, const std::string& pool) const;

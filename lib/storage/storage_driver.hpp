@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -112,9 +114,9 @@ public:
 
     /// An empty volume. Its modes are those of a finished one.
     virtual Staged stage(const VolumeId& as) = 0;
-    /// @p entries of @p source copied, from wherever it is.
+    /// @p entries of @p source copied, from wherever it is. @p copied: as CopyOptions::copied
     virtual Staged stage_copy(const VolumeId& as, const Dir& source, const std::vector<std::string>& entries,
-                              std::stop_token stop) = 0;
+                              std::stop_token stop, std::atomic<std::int64_t>* copied) = 0;
     /// All of another volume or snapshot of this pool; a driver with snapshots needs no copy.
     virtual Staged stage_clone(const VolumeId& as, const VolumeId& source, std::stop_token stop) = 0;
     virtual Dir open_staged(const Staged& staged) const = 0;

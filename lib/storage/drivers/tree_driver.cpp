@@ -132,13 +132,13 @@ Staged TreeDriver::stage(const VolumeId& as) {
 }
 
 Staged TreeDriver::stage_copy(const VolumeId& as, const Dir& source, const std::vector<std::string>& entries,
-                              std::stop_token stop) {
+                              std::stop_token stop, std::atomic<std::int64_t>* copied) {
     auto staged = stage(as);
     Rollback undo;
     undo.add([&] { discard(staged); });
     const auto target = open_staged(staged);
     for (const auto& entry : entries)
-        if (source.exists(entry)) copy_entry(source, target, entry, {.stop = stop, .devices = true});
+        if (source.exists(entry)) copy_entry(source, target, entry, {.stop = stop, .devices = true, .copied = copied});
     undo.commit();
     return staged;
 }

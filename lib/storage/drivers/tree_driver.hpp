@@ -15,7 +15,7 @@ public:
     api::StoragePoolResources resources() const override;
     Staged stage(const VolumeId& as) override;
     Staged stage_copy(const VolumeId& as, const Dir& source, const std::vector<std::string>& entries,
-                      std::stop_token stop) override;
+                      std::stop_token stop, std::atomic<std::int64_t>* copied) override;
     Dir open_staged(const Staged& staged) const override;
     void publish(const Staged& staged) override;
     void exchange(const Staged& staged) override;

@@ -37,7 +37,8 @@ public:
     void update_pool(const api::StringMap&) override {}
     api::StoragePoolResources resources() const override { return {}; }
     Staged stage(const VolumeId& as) override { return {as, "s"}; }
-    Staged stage_copy(const VolumeId& as, const Dir&, const std::vector<std::string>&, std::stop_token) override {
+    Staged stage_copy(const VolumeId& as, const Dir&, const std::vector<std::string>&, std::stop_token,
+                      std::atomic<std::int64_t>*) override {
         return {as, "s"};
     }
     Staged stage_clone(const VolumeId& as, const VolumeId&, std::stop_token) override { return {as, "s"}; }

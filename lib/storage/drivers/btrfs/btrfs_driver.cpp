@@ -28,7 +28,7 @@ void BtrfsDriver::remove_entry(const Dir& parent, const std::string& name) const
 /// A pool that real directories were put into by hand has volumes that cannot be snapshotted: those are copied.
 Staged BtrfsDriver::stage_clone(const VolumeId& as, const VolumeId& source, std::stop_token stop) {
     const auto from = open(source);
-    if (!btrfs::is_subvolume(from)) return stage_copy(as, from, from.list(), std::move(stop));
+    if (!btrfs::is_subvolume(from)) return stage_copy(as, from, from.list(), std::move(stop), nullptr);
     auto staged = staging_name(as);
     Rollback undo;
     undo.add([&] { discard(staged); });

@@ -38,7 +38,7 @@ public:
     std::vector<VolumeId> mounted_volumes() const override;
 
     Staged stage_copy(const VolumeId& as, const Dir& source, const std::vector<std::string>& entries,
-                      std::stop_token stop) override;
+                      std::stop_token stop, std::atomic<std::int64_t>* copied) override;
     Dir open_staged(const Staged& staged) const override; ///< mounted until it is published, exchanged or discarded
     /// Where it is mounted, or through a mount of its own that goes with it.
     Dir open(const VolumeId& volume) const override;
