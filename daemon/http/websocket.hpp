@@ -28,8 +28,9 @@ public:
     Awaitable<void> accept(const HandshakeRequest& request);
     /// The next piece of data, whatever its frame; @p size is set for Data.
     Awaitable<Kind> read(asio::mutable_buffer into, std::size_t& size);
-    /// No more pings, and silence is no end: some clients read only where they expect something, and one that reads late
-    /// would lose what is behind a ping that it cannot answer any more. Whether the peer is there, the kernel finds out.
+    /// No more pings, and silence is no end: some clients read only where they expect something, and one that reads
+    /// late would lose what is behind a ping that it cannot answer any more. Whether the peer is there, the kernel
+    /// finds out.
     void allow_silence();
     /// Takes up to @p size bytes from the socket at once from now on: for large inputs.
     void read_ahead(std::size_t size);

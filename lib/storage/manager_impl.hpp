@@ -115,8 +115,8 @@ private:
         std::atomic<bool> available{false};
         std::atomic<bool> going{false}; ///< being deleted: what was set aside goes with the pool
         std::mutex discarding;          ///< of one thing that was set aside
-        std::mutex mutex;      ///< mounting and probing; holds for what follows
-        bool prepared = false; ///< since the start, leftovers are swept and rows compared with volumes
+        std::mutex mutex;               ///< mounting and probing; holds for what follows
+        bool prepared = false;          ///< since the start, leftovers are swept and rows compared with volumes
         bool warned = false;
         std::optional<bool> idmapped;
     };
