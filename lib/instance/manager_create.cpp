@@ -5,6 +5,7 @@
 #include <set>
 
 #include "config/config_keys.hpp"
+#include "device/extension.hpp"
 #include "instance/architecture.hpp"
 #include "instance/creation.hpp"
 #include "instance/petname.hpp"
@@ -27,12 +28,12 @@ bool copied_volatile(const std::string& key) {
     return key == "volatile.base_image" || key == "volatile.last_state.idmap";
 }
 
-/// What the tables of the database have no number for is refused first.
-void check_types(const api::Devices& devices) {
+/// What neither LXD's tables nor the program have is refused first.
+void check_types(const api::Devices& devices, const device::AddedTypes* added) {
     for (const auto& [name, device] : devices) {
         const auto it = device.find("type");
         const auto type = it == device.end() ? std::string{} : it->second;
-        if (type != "none" && db::device_type_id(type) == 0)
+        if (type != "none" && db::device_type_id(type) == 0 && (added == nullptr || !added->keys.contains(type)))
             throw Error{ErrorCode::InvalidArgument, "Invalid device type " + type};
     }
 }
@@ -194,7 +195,7 @@ void Manager::build_row(Creation& creation) {
     check_config(row.config);
     if (std::set<std::string>{row.profiles.begin(), row.profiles.end()}.size() != row.profiles.size())
         throw Error{ErrorCode::InvalidArgument, "Duplicate profile found in request"};
-    check_types(row.devices);
+    check_types(row.devices, s_.added_types);
     try {
         validate_devices(row.devices);
     } catch (Error& error) {

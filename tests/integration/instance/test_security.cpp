@@ -352,13 +352,13 @@ public:
         pool.config = {{"source", (base_ / "pool").string()}};
         core().storage().create(pool);
         create("it-files");
-        set_pool("overlay");
     }
     /// Images are unpacked by way of an idmapped mount: the files come from a container elsewhere.
     void create_from(const std::string& name, const std::string& other) {
         auto request = post(name);
         request.source = {};
         request.source.type = "none";
+        request.devices = {{"root", {{"type", "disk"}, {"path", "/"}, {"pool", "overlay"}}}};
         finish(instances().create("default", request));
         const auto rootfs = base_ / "pool/containers" / name / "rootfs";
         run_checked({"cp", "-a", path() / "storage-pools/default/containers" / other / "rootfs/.", rootfs});
@@ -368,7 +368,6 @@ public:
             act(name, "stop", true)->wait();
             instances().remove(ref(name))->wait();
         }
-        set_pool("default");
         core().storage().remove("overlay"); // unmounts it
         CHECK(::umount2((base_ / "pool").c_str(), 0) == 0);
     }
@@ -379,11 +378,6 @@ public:
     }
 
 private:
-    void set_pool(const std::string& pool) {
-        api::ProfilePatch profile;
-        profile.devices = {{"root", {{"type", "disk"}, {"path", "/"}, {"pool", pool}}}};
-        core().profiles().patch("default", "default", profile, "");
-    }
     test::TempDir base_;
 };
 
