@@ -128,7 +128,7 @@ TEST_CASE_FIXTURE(Lvm, "lvm: a block volume is a device without a filesystem, wh
     CHECK(calls() == Calls{"vgs --noheadings --units b --nosuffix -o vg_extent_size vg",
                            "lvcreate --name lxdcore-new-#1 --yes --wipesignatures y --thin --virtualsize 33554432b "
                            "vg/LXDThinPool",
-                           "lvchange --activate y --ignoreactivationskip vg/lxdcore-new-#1",
+                           "lvchange --yes --activate y --ignoreactivationskip vg/lxdcore-new-#1",
                            "open /dev/vg/lxdcore-new-#1",
                            "lvchange --activate n --ignoreactivationskip vg/lxdcore-new-#1",
                            "lvrename vg lxdcore-new-#1 custom_default_b.block"});
@@ -136,7 +136,7 @@ TEST_CASE_FIXTURE(Lvm, "lvm: a block volume is a device without a filesystem, wh
     driver->stage(block());
     CHECK(calls() == Calls{"vgs --noheadings --units b --nosuffix -o vg_extent_size vg",
                            "lvcreate --name lxdcore-new-#1 --yes --wipesignatures y --size 33554432b vg",
-                           "lvchange --activate y --ignoreactivationskip vg/lxdcore-new-#1",
+                           "lvchange --yes --activate y --ignoreactivationskip vg/lxdcore-new-#1",
                            "zero /dev/vg/lxdcore-new-#1 from 0"});
 }
 
@@ -148,8 +148,8 @@ TEST_CASE_FIXTURE(Lvm, "lvm: a block volume is read, restored and copied without
     (void)driver->open_block(block());
     driver->unmount_volume(block());
     CHECK(calls() == Calls{"lvs --noheadings -o lv_name vg/custom_default_b.block",
-                           "lvchange --activate y --ignoreactivationskip vg/custom_default_b.block",
-                           "lvchange --activate y --ignoreactivationskip vg/custom_default_b.block",
+                           "lvchange --yes --activate y --ignoreactivationskip vg/custom_default_b.block",
+                           "lvchange --yes --activate y --ignoreactivationskip vg/custom_default_b.block",
                            "open /dev/vg/custom_default_b.block",
                            "lvchange --activate n --ignoreactivationskip vg/custom_default_b.block"});
     driver->publish(driver->stage_clone(block("s1"), block(), {}));
@@ -177,7 +177,7 @@ TEST_CASE_FIXTURE(Lvm, "lvm: a block volume grows by zeros and does not shrink")
     driver->quotas()->set_quota(block(), 64 << 20);
     CHECK(calls() == Calls{kLvs, "vgs --noheadings --units b --nosuffix -o vg_extent_size vg",
                            "lvresize -L 67108864b -f vg/custom_default_b.block",
-                           "lvchange --activate y --ignoreactivationskip vg/custom_default_b.block",
+                           "lvchange --yes --activate y --ignoreactivationskip vg/custom_default_b.block",
                            "zero /dev/vg/custom_default_b.block from 33554432"});
     CHECK(failure([&] { driver->quotas()->set_quota(block(), 16 << 20); }) ==
           "Block volumes cannot be shrunk: Cannot be shrunk");

@@ -142,7 +142,7 @@ TEST_CASE_FIXTURE(Fixture, "lvm: keys of a volume go before those of its pool") 
                            "lvcreate --name lxdcore-new-#1 --yes --wipesignatures y --thin --virtualsize 67108864b "
                            "vg/LXDThinPool",
                            "mkfs.xfs /dev/vg/lxdcore-new-#1",
-                           "lvchange --activate y --ignoreactivationskip vg/lxdcore-new-#1",
+                           "lvchange --yes --activate y --ignoreactivationskip vg/lxdcore-new-#1",
                            "mount -t xfs -o discard /dev/vg/lxdcore-new-#1 aside"});
     host->filesystem = "btrfs";
     driver->stage({VolumePlace::Custom, "default_w"});
@@ -150,7 +150,7 @@ TEST_CASE_FIXTURE(Fixture, "lvm: keys of a volume go before those of its pool") 
                            "lvcreate --name lxdcore-new-#1 --yes --wipesignatures y --thin --virtualsize 1073741824b "
                            "vg/LXDThinPool",
                            "mkfs.btrfs /dev/vg/lxdcore-new-#1",
-                           "lvchange --activate y --ignoreactivationskip vg/lxdcore-new-#1",
+                           "lvchange --yes --activate y --ignoreactivationskip vg/lxdcore-new-#1",
                            "mount -t btrfs -o noatime /dev/vg/lxdcore-new-#1 aside"});
     make({{"source", "vg"}, {"lvm.vg_name", "vg"}, {"lvm.use_thinpool", "false"}, {"volume.lvm.stripes", "4"}});
     auto striped = own;
@@ -204,7 +204,7 @@ TEST_CASE_FIXTURE(Fixture, "lvm: a volume is made with the filesystem and the si
                            "lvcreate --name lxdcore-new-#1 --yes --wipesignatures y --thin --virtualsize 3003121664b "
                            "vg/LXDThinPool",
                            "mkfs.xfs /dev/vg/lxdcore-new-#1",
-                           "lvchange --activate y --ignoreactivationskip vg/lxdcore-new-#1",
+                           "lvchange --yes --activate y --ignoreactivationskip vg/lxdcore-new-#1",
                            "mount -t ext4 -o discard /dev/vg/lxdcore-new-#1 aside", "umount aside",
                            "lvchange --activate n --ignoreactivationskip vg/lxdcore-new-#1",
                            "lvrename vg lxdcore-new-#1 containers_c--1"});
@@ -242,7 +242,7 @@ TEST_CASE_FIXTURE(Fixture, "lvm thick: an instance is a copy of its image") {
           Calls{kList, "lvcreate --name lxdcore-new-#1 --yes --wipesignatures y --size 10737418240b vg",
                 "lvcreate --name lxdcore-new-#2 --snapshot --setactivationskip n --permission rw --size 10737418240b "
                 "vg/images_f",
-                "lvchange --activate y --ignoreactivationskip vg/lxdcore-new-#2",
+                "lvchange --yes --activate y --ignoreactivationskip vg/lxdcore-new-#2",
                 "copy /dev/vg/lxdcore-new-#2 /dev/vg/lxdcore-new-#1", "lvremove -f vg/lxdcore-new-#2",
                 "lvrename vg lxdcore-new-#1 containers_c--1"});
 }
@@ -355,9 +355,9 @@ TEST_CASE_FIXTURE(Fixture, "lvm: a volume grows with its filesystem") {
     listed("containers_c--1;10737418240;;50.00;\n");
     driver->quotas()->set_quota(kC1, 20ll << 30);
     CHECK(calls() == Calls{kList, "vgs --noheadings --units b --nosuffix -o vg_extent_size vg",
-                           "lvchange --activate y --ignoreactivationskip vg/containers_c--1",
+                           "lvchange --yes --activate y --ignoreactivationskip vg/containers_c--1",
                            "lvresize -L 21474836480b -f vg/containers_c--1",
-                           "lvchange --activate y --ignoreactivationskip vg/containers_c--1",
+                           "lvchange --yes --activate y --ignoreactivationskip vg/containers_c--1",
                            "mount -t ext4 -o discard /dev/vg/containers_c--1 aside",
                            "resize2fs /dev/vg/containers_c--1", "umount aside"});
     CHECK(driver->quotas()->usage(kC1) == 5ll << 30);
@@ -393,12 +393,12 @@ TEST_CASE_FIXTURE(Fixture, "lvm thick: what has snapshots grows unused and with 
     listed("containers_c--1;10737418240;;;\ncontainers_c--1-s--0;10737418240;containers_c--1;;\n");
     driver->quotas()->set_quota(kC1, 20ll << 30);
     CHECK(calls() == Calls{kList, "vgs --noheadings --units b --nosuffix -o vg_extent_size vg",
-                           "lvchange --activate y --ignoreactivationskip vg/containers_c--1",
+                           "lvchange --yes --activate y --ignoreactivationskip vg/containers_c--1",
                            "lvchange --activate n --ignoreactivationskip vg/containers_c--1",
                            "lvresize -L 21474836480b -f vg/containers_c--1",
                            "lvresize -L 21474836480b -f vg/containers_c--1-s--0",
-                           "lvchange --activate y --ignoreactivationskip vg/containers_c--1",
-                           "lvchange --activate y --ignoreactivationskip vg/containers_c--1",
+                           "lvchange --yes --activate y --ignoreactivationskip vg/containers_c--1",
+                           "lvchange --yes --activate y --ignoreactivationskip vg/containers_c--1",
                            "mount -t ext4 -o discard /dev/vg/containers_c--1 aside",
                            "resize2fs /dev/vg/containers_c--1", "umount aside"});
     tools->fail("lvchange --activate n", "in use");

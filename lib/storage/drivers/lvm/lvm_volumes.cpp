@@ -89,8 +89,9 @@ bool LvmDriver::has_object(const std::string& object) const {
     return tools().succeeds({"lvs", "--noheadings", "-o", "lv_name", in_group(object)});
 }
 
+/// Of a copy-on-write snapshot this activates the origin, too, which is asked about.
 void LvmDriver::activate(const std::string& object) const {
-    tools().run({"lvchange", "--activate", "y", "--ignoreactivationskip", in_group(object)});
+    tools().run({"lvchange", "--yes", "--activate", "y", "--ignoreactivationskip", in_group(object)});
 }
 
 std::string LvmDriver::block_device(const std::string& object) const {
