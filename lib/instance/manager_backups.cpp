@@ -67,7 +67,7 @@ OperationPtr Manager::create_backup(const InstanceRef& ref, const api::InstanceB
     const auto owner = backup_owner(ref);
     if (!request.name.empty()) BackupStore::check_name(request.name);
     work->compression = backup_compression(s_.global, request.compression_algorithm);
-    const auto reserved = backup_store_.reserve(owner, request.name);
+    auto reserved = backup_store_.reserve(owner, request.name);
     const auto pool = s_.storage.pool_of(ref.project, ref.name);
     const bool streams = storage::PoolAccess::of(s_.storage).driver(pool)->send_receive() != nullptr;
     work->row = {.owner = owner.id,
@@ -78,8 +78,10 @@ OperationPtr Manager::create_backup(const InstanceRef& ref, const api::InstanceB
                  .optimized = request.optimized_storage && streams};
     auto options = operation_options(kBackupCreate, ref);
     options.resources["backups"] = {"/1.0/backups/" + (reserved.name.empty() ? request.name : reserved.name)};
-    // The name is released with the last copy, however the operation ends.
-    return s_.operations.start(std::move(options), [this, work, reserved, wanted = request.name](OperationContext& op) {
+    // The name is free before the operation is seen to have ended, so that it can be used again at once.
+    const auto held = std::make_shared<std::shared_ptr<void>>(std::move(reserved.held));
+    return s_.operations.start(std::move(options), [this, work, held, wanted = request.name](OperationContext& op) {
+        const auto reservation = std::move(*held);
         if (work->row.name.empty())
             throw Error{ErrorCode::AlreadyExists,
                         "Create backup: Backup " + text::quote(work->ref.name + "/" + wanted) + " already exists"};

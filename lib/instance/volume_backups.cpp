@@ -102,7 +102,7 @@ OperationPtr VolumeBackupsImpl::create_backup(const VolumeRef& ref, const api::S
     const auto volume = need(ref);
     if (!request.name.empty()) BackupStore::check_name(request.name);
     const auto compression = backup_compression(s_.global, request.compression_algorithm);
-    const auto reserved = store_.reserve(owner_of(volume), request.name);
+    auto reserved = store_.reserve(owner_of(volume), request.name);
     const auto driver = storage::PoolAccess::of(s_.pools).driver(ref.pool);
     const db::BackupRow row{.owner = volume.id,
                             .name = reserved.name,
@@ -115,8 +115,10 @@ OperationPtr VolumeBackupsImpl::create_backup(const VolumeRef& ref, const api::S
                          .project = ref.project,
                          .resources = {{"storage_volumes", {"/1.0/storage_volumes/" + ref.name}},
                                        {"backups", {"/1.0/backups/" + name}}}};
-    // The name is released with the last copy, however the operation ends.
-    return s_.operations.start(std::move(how), [this, volume, row, reserved, compression, name](OperationContext& op) {
+    // The name is free before the operation is seen to have ended, so that it can be used again at once.
+    const auto held = std::make_shared<std::shared_ptr<void>>(std::move(reserved.held));
+    return s_.operations.start(std::move(how), [this, volume, row, held, compression, name](OperationContext& op) {
+        const auto reservation = std::move(*held);
         if (row.name.empty())
             throw Error{ErrorCode::AlreadyExists, fmt::format("Create volume backup: Backup {} already exists",
                                                               text::quote(volume.name + "/" + name))};
