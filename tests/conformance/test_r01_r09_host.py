@@ -367,7 +367,7 @@ def test_r7_texts_of_users_are_no_arguments(daemon, api, name, tmp_path):
     for argv in seen:
         assert argv[0].rpartition("/")[2] in ("lxdcore-helper", "unsquashfs", "dnsmasq"), argv
         assert not [word for word in argv if "evil" in word], argv
-        assert argv[0] != "unsquashfs" or argv[1:-1] == ["-f", "-n", "-q", "-p", "2", "-d", "."] and re.fullmatch(r"/proc/self/fd/\d+", argv[-1]), argv
+        assert argv[0] != "unsquashfs" or argv[1:-1] == ["-no-wildcards", "-f", "-n", "-q", "-p", "2", "-d", "."] and re.fullmatch(r"/proc/self/fd/\d+", argv[-1]), argv
         assert argv[0] != "lxdcore-helper" or len(argv) == 2, argv
 
 
