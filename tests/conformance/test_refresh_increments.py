@@ -86,7 +86,7 @@ def test_a_refresh_of_an_instance_sends_an_increment(daemon, api, pools, name):
 
     def refresh(n):
         daemon.lxc("snapshot", f"{name}-1", f"s{n}")
-        daemon.lxc("copy", f"{name}-1", f"{name}-2", "--refresh")
+        daemon.lxc("copy", f"{name}-1", f"{name}-2", "--refresh", "-s", pools[1])
 
     check(daemon, api, pools[1], content[0], refresh, content[1])
     daemon.lxc("start", f"{name}-2")
