@@ -12,6 +12,7 @@
 #include <lxdcore/error.hpp>
 
 #include "api/codec.hpp"
+#include "util/names.hpp"
 #include "util/text.hpp"
 
 namespace lxdcore::api {
@@ -169,6 +170,8 @@ void emit(YAML::Emitter& out, const Json& value) {
 Json parse_yaml(std::string_view text) {
     if (text.size() > kMaxBytes) throw Error{ErrorCode::TooLarge, "invalid YAML: larger than 1 MiB"};
     if (text.find('\0') != std::string_view::npos) refuse("a NUL byte");
+    // yaml-cpp would put another character in its place, and not the same one in every place.
+    if (!names::is_utf8(text)) refuse("not UTF-8");
     try {
         std::istringstream in{std::string{text}};
         YAML::Parser parser{in};

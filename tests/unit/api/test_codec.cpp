@@ -151,6 +151,15 @@ TEST_CASE("R53: YAML bombs are refused") {
     }
 }
 
+TEST_CASE("R57: YAML that is not UTF-8 is refused") {
+    for (const std::string bad :
+         {"a: \xff", "\xff: a", "a: '\xc3'", "a: \"\xed\xa0\x80\"", "a: \xc0\xaf", "\xff\xfe-"}) {
+        CAPTURE(bad);
+        CHECK_THROWS_WITH_AS(api::parse_yaml(bad), "invalid YAML: not UTF-8", Error);
+    }
+    CHECK(api::parse_yaml("\xef\xbb\xbfk: \u00fc\U0001f600") == json{{"k", "\u00fc\U0001f600"}});
+}
+
 TEST_CASE("YAML survives the way out and back") {
     const json value = {{"text", "plain words"},
                         {"number", "5"},
