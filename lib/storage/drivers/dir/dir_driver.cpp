@@ -114,6 +114,7 @@ void DirDriver::make_entry(const Dir& parent, const std::string& name, mode_t mo
 void DirDriver::remove_entry(const Dir& parent, const std::string& name) const { parent.remove_tree(name); }
 
 Staged DirDriver::stage(const VolumeId& as) {
+    if (!as.snapshot.empty()) spread_out(make_parent(as));
     auto staged = TreeDriver::stage(as);
     const auto project = project_of(as);
     if (!counts_ || project == 0) return staged;
