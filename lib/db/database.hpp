@@ -79,6 +79,9 @@ public:
     /// As write(), but a power cut may undo it, in the order of commits, until the next write() of this database has
     /// returned; the death of the process does not. For what nobody was promised and start-up can repeat.
     virtual void write_relaxed(const std::function<void(Transaction&)>& work) { write(work); }
+    /// Grows with every write, before it returns: what was read after asking is current for as long as this is the
+    /// same.
+    virtual std::uint64_t commits() const noexcept = 0;
 
     template <typename F>
     auto read_value(F&& work) {

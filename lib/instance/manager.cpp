@@ -207,7 +207,25 @@ bool Manager::in_use(const InstanceRef& ref) const {
     return runtime_.status(ref) != api::Status::Stopped;
 }
 
+namespace {
+
+/// As it is now; a copy only where that differs from what was read.
+void visit_as(const api::Instance& known, api::Status status, const InstanceService::Visit& visit) {
+    if (known.status_code == status) return visit(known, nullptr);
+    auto changed = known;
+    changed.status_code = status;
+    changed.status = std::string{api::name(status)};
+    visit(changed, nullptr);
+}
+
+} // namespace
+
 void Manager::each(const std::string& project, bool with_state, const Visit& visit) const {
+    if (!with_state) {
+        for (const auto& known : *listed(project))
+            visit_as(known, runtime_.status({known.project, known.name}), visit);
+        return;
+    }
     std::vector<db::InstanceRow> rows;
     std::vector<db::ProfileRow> profiles;
     s_.global.read([&](db::Transaction& tx) {
@@ -217,10 +235,27 @@ void Manager::each(const std::string& project, bool with_state, const Visit& vis
     const Expander expander{std::move(profiles)};
     for (auto& row : rows) {
         auto instance = expander.expand(std::move(row));
-        std::optional<api::InstanceState> state;
-        if (with_state) state = state_of(instance);
-        visit(to_api(std::move(instance)), state ? &*state : nullptr);
+        const auto state = state_of(instance);
+        visit(to_api(std::move(instance)), &state);
     }
+}
+
+ListCache::List Manager::listed(const std::string& project) const {
+    const auto commits = s_.global.commits();
+    if (auto known = lists_.lock()->find(project, commits)) return known;
+    auto list = std::make_shared<std::vector<api::Instance>>();
+    std::vector<db::InstanceRow> rows;
+    std::vector<db::ProfileRow> profiles;
+    s_.global.read([&](db::Transaction& tx) {
+        rows = repo_.list(tx, project);
+        profiles = repo_.profiles(tx, project);
+    });
+    const Expander expander{std::move(profiles)};
+    list->reserve(rows.size());
+    for (auto& row : rows)
+        list->push_back(to_api(expander.expand(std::move(row))));
+    lists_.lock()->store(project, commits, list);
+    return list;
 }
 
 api::Instance Manager::get(const InstanceRef& ref) const { return to_api(load(ref)); }

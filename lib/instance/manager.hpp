@@ -26,6 +26,7 @@
 #include "instance/instance_manager.hpp"
 #include "instance/intercept/syscall_server.hpp"
 #include "instance/limits.hpp"
+#include "instance/list_cache.hpp"
 #include "instance/metrics.hpp"
 #include "instance/runtime_table.hpp"
 #include "system/cgroup.hpp"
@@ -151,6 +152,7 @@ private:
     Loaded load(const InstanceRef& ref) const; ///< @throws NotFound "Instance not found"
     Expander expander(const std::string& project) const;
     api::Instance to_api(Loaded instance) const;
+    ListCache::List listed(const std::string& project) const; ///< states as they were when it was read
     api::InstanceState state_of(const Loaded& instance) const;
     void set_config(const Loaded& instance, const api::StringMap& changes);
     void require_project(const std::string& project) const;
@@ -365,6 +367,7 @@ private:
     using Mounts = std::vector<std::shared_ptr<const void>>;
     Locked<std::map<InstanceRef, Mounts>> mounts_;
     Locked<MetricsCache> metrics_;
+    mutable Locked<ListCache> lists_;
     BackupStore backup_store_;
     mutable std::mutex metadata_mutex_; ///< metadata.yaml between reading and writing
     std::atomic<bool> host_shutdown_ = false, settled_ = false;

@@ -30,6 +30,7 @@ std::optional<Schedule> schedule_of(const Loaded& instance, const Logger& log) {
 
 /// Once a minute, and once after a jump of the clock (R59).
 void Manager::snapshots_due(Schedule::Time last, Schedule::Time now) {
+    lists_.lock()->forget_unused();
     if (host_shutdown_) return;
     std::map<std::string, Expander> profiles;
     for (auto& row : s_.global.read_value([&](db::Transaction& tx) { return repo_.list(tx, ""); })) {

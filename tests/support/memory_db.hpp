@@ -24,6 +24,7 @@ public:
         if (fail_writes) throw Error{ErrorCode::Internal, "database write failed"};
         inner_->write(work);
     }
+    std::uint64_t commits() const noexcept override { return inner_->commits(); }
     bool fail_writes = false;
 
 private:

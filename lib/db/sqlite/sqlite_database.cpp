@@ -41,7 +41,9 @@ protected:
             SqliteTransaction transaction{writer_};
             work(transaction);
             writer_.run("COMMIT");
+            ++commits_;
         } catch (const std::exception& failure) {
+            ++commits_; // nobody knows
             writer_.rollback();
             if (writer_.disk_failed()) throw_broken(failure.what());
             throw;
@@ -58,6 +60,12 @@ protected:
 
     const std::string name_;
     Connection writer_;
+
+public:
+    std::uint64_t commits() const noexcept override { return commits_; }
+
+private:
+    std::atomic<std::uint64_t> commits_ = 0;
 };
 
 /// While it lives, a commit reaches the write-ahead log without waiting for the disk.

@@ -95,6 +95,22 @@ TEST_CASE("a relaxed write is committed without waiting for the disk, and the ne
     CHECK(pragma(*database, "synchronous") == "2");
 }
 
+TEST_CASE("every write is counted before it returns, a read is not") {
+    const test::TempDir dir;
+    for (const auto& path : {fs::path{dir.path()} / "x.db", fs::path{":memory:"}}) {
+        CAPTURE(path);
+        const auto database = Database::open(path, first);
+        const auto before = database->commits();
+        CHECK(count(*database) == 0);
+        CHECK(database->commits() == before);
+        database->write([](Transaction& tx) { tx.insert("INSERT INTO things (name) VALUES ('a')"); });
+        const auto after = database->commits();
+        CHECK(after > before);
+        database->write_relaxed([](Transaction& tx) { tx.insert("INSERT INTO things (name) VALUES ('b')"); });
+        CHECK(database->commits() > after);
+    }
+}
+
 TEST_CASE("a transaction is kept as a whole or not at all") {
     for (const bool memory : {true, false}) {
         CAPTURE(memory);
