@@ -20,6 +20,7 @@ sys.path[:0] = [str(HERE.parent / "support"), str(HERE), str(HERE / "differentia
 
 import faults  # noqa: E402
 from daemons import Daemon, make_certificate, run  # noqa: E402
+from tested_build import PATIENCE  # noqa: E402
 
 KIND = os.environ.get("LXDCORE_TEST_DAEMON", "lxdcored")
 
@@ -33,7 +34,7 @@ def pytest_configure(config):
 def _limit(item, seconds=None):
     """Nothing hangs: each phase of a test ends with an error after its time."""
     mark = item.get_closest_marker("limit")
-    seconds = seconds or (mark.args[0] if mark else 120)
+    seconds = (seconds or (mark.args[0] if mark else 120)) * PATIENCE
 
     def expired(*_):
         raise TimeoutError(f"not finished after {seconds} s")

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import pathlib
-import re
 import subprocess
 import time
 
@@ -14,13 +13,9 @@ import pytest
 import websocket
 
 from daemons import run, wait_until
+from tested_build import resident
 
 MEGABYTE = 1 << 20
-
-
-def resident(daemon):
-    """MiB"""
-    return int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{daemon.pid}/status").read_text()).group(1)) / 1024
 
 
 def descriptors(daemon):
@@ -114,14 +109,14 @@ def test_r58_a_thousand_commands_leave_nothing(api, daemon, running):
 @pytest.mark.ours
 def test_r53_streams_of_256_megabytes_need_no_memory(daemon, running):
     """Through the stock client, both ways at once."""
-    before, most = resident(daemon), 0.0
+    before, most = resident(daemon.pid), 0.0
     source = subprocess.Popen(["head", "-c", str(256 * MEGABYTE), "/dev/zero"], stdout=subprocess.PIPE)
     with subprocess.Popen(["lxc", "exec", running, "--", "cat"], env=daemon.env, stdin=source.stdout, stdout=subprocess.PIPE) as client:
         digest, size = hashlib.sha256(), 0
         while block := client.stdout.read(MEGABYTE):
             digest.update(block)
             size += len(block)
-            most = max(most, resident(daemon))
+            most = max(most, resident(daemon.pid))
     source.wait()
     assert size == 256 * MEGABYTE
     assert digest.hexdigest() == hashlib.sha256(bytes(256 * MEGABYTE)).hexdigest()
@@ -130,10 +125,7 @@ def test_r53_streams_of_256_megabytes_need_no_memory(daemon, running):
 
 def peak(pid):
     """The most memory that a process has had, MiB; 0 when it is gone."""
-    with contextlib.suppress(OSError):
-        if found := re.search(r"VmHWM:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text()):
-            return int(found.group(1)) / 1024
-    return 0
+    return resident(pid, "VmHWM")
 
 
 def helpers_of(daemon):
@@ -151,7 +143,7 @@ def helpers_of(daemon):
 @pytest.mark.parametrize("way", ["in", "out"])
 def test_r53_a_gigabyte_each_way_needs_no_memory_of_daemon_or_helper(daemon, running, way):
     pathlib.Path(f"/proc/{daemon.pid}/clear_refs").write_text("5")  # the peak begins anew
-    before, size, most = resident(daemon), 1 << 30, {}
+    before, size, most = resident(daemon.pid), 1 << 30, {}
     if way == "in":
         command = ["sh", "-c", "head -c 1073741824 /dev/zero | lxc exec \"$1\" -- sh -c 'cat | wc -c'", "sh", running]
     else:
@@ -168,10 +160,10 @@ def test_r53_a_gigabyte_each_way_needs_no_memory_of_daemon_or_helper(daemon, run
 
 @pytest.mark.ours
 def test_r53_a_client_that_does_not_read_costs_no_memory(api, daemon, running):
-    before = resident(daemon)
+    before = resident(daemon.pid)
     command = Command(api, running, ["sh", "-c", "yes"]).attach()
     time.sleep(3)
-    assert resident(daemon) < before + 32
+    assert resident(daemon.pid) < before + 32
     command.close()
     assert command.result()["status"] in ("Success", "Failure")
     wait_until(lambda: api.exec(running, ["pidof", "yes"])[0] != 0, what="end of yes")

@@ -3,13 +3,13 @@
 import contextlib
 import hashlib
 import os
-import pathlib
-import re
 import stat
 import threading
 import urllib.parse
 
 import pytest
+
+from tested_build import resident
 
 MEGABYTE = 1 << 20
 
@@ -28,11 +28,6 @@ def url(instance, path):
 def header(reply, name):
     """Whatever its case."""
     return {key.lower(): value for key, value in reply.headers.items()}[name.lower()]
-
-
-def resident(daemon):
-    """MiB"""
-    return int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{daemon.pid}/status").read_text()).group(1)) / 1024
 
 
 NAMES = {"spaces": b"a b  c", "quotes": b"\"'`$(x)\\", "newline": b"a\nb\tc", "not-utf8": b"\xff\xfe\x80", "latin": b"caf\xe9", "utf8": "käse 日本".encode(),
@@ -85,14 +80,14 @@ def test_kinds_modes_and_owners(api, instance):
 def test_a_sparse_file_beyond_four_gibibytes_is_pulled_in_bounded_memory(api, daemon, running):
     size = (4 << 30) + 4096
     assert api.exec(running, ["dd", "if=/dev/zero", "of=/root/big", "bs=1", "count=1", f"seek={size - 1}"])[0] == 0
-    before, most, got = resident(daemon), 0.0, 0
+    before, most, got = resident(daemon.pid), 0.0, 0
     connection = api.connection(120)
     connection.request("GET", url(running, "/root/big"))
     reply = connection.getresponse()
     assert int(reply.getheader("Content-Length") or size) == size
     while block := reply.read(8 * MEGABYTE):
         got += len(block)
-        most = max(most, resident(daemon))
+        most = max(most, resident(daemon.pid))
     connection.close()
     assert got == size
     assert most < before + 32
@@ -100,14 +95,14 @@ def test_a_sparse_file_beyond_four_gibibytes_is_pulled_in_bounded_memory(api, da
 
 @pytest.mark.ours
 def test_200_megabytes_are_pushed_and_appended_in_bounded_memory(api, daemon, instance):
-    before, most, digest = resident(daemon), 0.0, hashlib.sha256()
+    before, most, digest = resident(daemon.pid), 0.0, hashlib.sha256()
     block = os.urandom(MEGABYTE)
 
     def content():
         nonlocal most
         for _ in range(100):
             digest.update(block)
-            most = max(most, resident(daemon))
+            most = max(most, resident(daemon.pid))
             yield block
 
     for write in ("overwrite", "append"):

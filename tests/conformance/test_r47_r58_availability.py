@@ -12,6 +12,7 @@ import pytest
 
 from daemons import run, wait_until
 from tarballs import entry, make_tar, metadata, rootfs_members, tiny_image
+from tested_build import resident
 
 OCTETS = {"Content-Type": "application/octet-stream"}
 
@@ -165,15 +166,11 @@ def test_r52_no_image_metadata_ends_the_daemon(daemon, api, text):
             api.run("DELETE", f"/1.0/images/{operation['metadata']['fingerprint']}")
 
 
-def rss(daemon):
-    return int(next(line.split()[1] for line in open(f"/proc/{daemon.pid}/status", encoding="ascii") if line.startswith("VmRSS")))
-
-
 @pytest.mark.ours
 def test_r53_recorded_output_has_a_bound(daemon, api, running):
-    before = rss(daemon)
+    before = resident(daemon.pid)
     api.run("POST", f"/1.0/instances/{running}/exec", {"command": ["sh", "-c", "yes | head -c 300000000"], "record-output": True}, ok=False, timeout=120)
-    assert rss(daemon) - before < 32 * 1024
+    assert resident(daemon.pid) - before < 32
     sizes = [p.stat().st_size for p in (daemon.dir / "logs" / running).glob("exec*")]
     assert all(size <= 128 << 20 for size in sizes)
 
@@ -187,11 +184,11 @@ def test_r53_headers_and_idle_event_listeners_have_bounds(daemon, api, running):
     except OSError:
         pass
     sock.close()
-    before = rss(daemon)
+    before = resident(daemon.pid)
     deaf = [api.websocket("/1.0/events") for _ in range(10)]
     for _ in range(150):
         api.run("PATCH", "/1.0/profiles/default", {"description": "x" * 10_000})
-    assert rss(daemon) - before < 32 * 1024
+    assert resident(daemon.pid) - before < 32
     for listener in deaf:
         listener.sock.close()
     api.run("PATCH", "/1.0/profiles/default", {"description": "Default LXD profile"})
@@ -300,13 +297,13 @@ def test_r58_lives_leave_nothing(daemon, api):
         api.run("DELETE", f"/1.0/instances/{name}")
     for i in range(5):
         life(f"leak{i}")
-    before, memory = counts(daemon), rss(daemon)
+    before, memory = counts(daemon), resident(daemon.pid)
     for i in range(int(os.environ.get("LXDCORE_TEST_LIVES", "25"))):
         life(f"leak{i}")
     allowed = {**before, "fds": before["fds"] + 4, "threads": before["threads"] + 4}
     wait_until(lambda: all(value <= allowed[key] for key, value in counts(daemon).items()), timeout=15,
                what=f"{before} against {counts(daemon)}")
-    assert rss(daemon) - memory < 4096
+    assert resident(daemon.pid) - memory < 4
 
 
 def test_r58_failures_leave_nothing(daemon, api, name):

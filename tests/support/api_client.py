@@ -9,6 +9,8 @@ import urllib.parse
 
 import websocket
 
+from tested_build import PATIENCE
+
 
 class UnixConnection(http.client.HTTPConnection):
     def __init__(self, path, timeout):
@@ -60,7 +62,7 @@ class Api:
         return context
 
     def connection(self, timeout=None):
-        timeout = timeout or self.timeout
+        timeout = (timeout or self.timeout) * PATIENCE
         if self.socket:
             return UnixConnection(self.socket, timeout)
         host, _, port = self.address.rpartition(":")
@@ -103,7 +105,7 @@ class Api:
     def wait(self, operation, timeout=60):
         """The operation when it has ended."""
         path = urllib.parse.urlsplit(operation)
-        query = urllib.parse.parse_qsl(path.query) + [("timeout", str(timeout))]
+        query = urllib.parse.parse_qsl(path.query) + [("timeout", str(timeout * PATIENCE))]
         reply = self.get(f"{path.path}/wait?{urllib.parse.urlencode(query)}", timeout=timeout + 10)
         assert reply.status == 200, (reply.status, reply.body[:500])
         assert reply.metadata["status_code"] >= 200, f"{operation} has not ended in {timeout} s"

@@ -11,9 +11,8 @@ import tempfile
 import time
 
 from api_client import Api
+from tested_build import BUILD, PATIENCE, SOURCE
 
-SOURCE = pathlib.Path(__file__).resolve().parents[2]
-BUILD = pathlib.Path(os.environ.get("LXDCORE_BUILD", SOURCE / "build"))
 SUPPORT = SOURCE / "tests/support"
 
 
@@ -21,7 +20,7 @@ def run(*args, check=True, timeout=120, **options):
     options.setdefault("stdin", None if "input" in options else subprocess.DEVNULL)
     if "input" in options:
         del options["stdin"]
-    result = subprocess.run([str(a) for a in args], capture_output=True, text=True, timeout=timeout, **options)
+    result = subprocess.run([str(a) for a in args], capture_output=True, text=True, timeout=timeout * PATIENCE, **options)
     if check and result.returncode != 0:
         raise AssertionError(f"{' '.join(map(str, args))}: exit {result.returncode}\n{result.stdout}{result.stderr}")
     return result
@@ -35,7 +34,7 @@ def free_port():
 
 def wait_until(condition, timeout=20, interval=0.1, what="condition"):
     """Polls until `condition()` is true; gives its value."""
-    end = time.monotonic() + timeout
+    end = time.monotonic() + timeout * PATIENCE
     while True:
         value = condition()
         if value:
@@ -121,12 +120,12 @@ class Daemon:
         return self
 
     def wait_ready(self, timeout=60):
-        end = time.monotonic() + timeout
+        end = time.monotonic() + timeout * PATIENCE
         while True:
             if self.process.poll() is not None:
                 raise AssertionError(f"{self.program} ended with {self.process.returncode}\n{self.log_tail()}")
             try:
-                if Api(socket=self.socket, timeout=5).get("/internal/ready").status == 200:
+                if Api(socket=self.socket, timeout=5 * PATIENCE).get("/internal/ready").status == 200:
                     return
             except OSError:
                 pass
@@ -141,7 +140,7 @@ class Daemon:
     def signal(self, number, wait=True):
         self.process.send_signal(number)
         if wait:
-            self.process.wait(30)
+            self.process.wait(30 * PATIENCE)
 
     def kill(self):
         self.signal(signal.SIGKILL)
@@ -222,7 +221,7 @@ class Daemon:
             finally:
                 self.process.send_signal(signal.SIGPWR if self.kind == "lxd" else signal.SIGTERM)
                 try:
-                    self.process.wait(60)
+                    self.process.wait(60 * PATIENCE)
                 except subprocess.TimeoutExpired:
                     self.process.kill()
                     self.process.wait()
@@ -280,7 +279,7 @@ class Daemon:
 
     def leftovers(self, patience=5):
         """Mounts, processes, links, firewall rules and loop devices that still speak of this daemon."""
-        end = time.monotonic() + patience
+        end = time.monotonic() + patience * PATIENCE
         while True:
             found = [f"mount {m}" for m in self.mounts()]
             for pid in self.processes():

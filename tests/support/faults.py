@@ -26,7 +26,8 @@ import subprocess
 import time
 from typing import Callable
 
-from daemons import BUILD, SOURCE, run
+from daemons import run
+from tested_build import BUILD, PATIENCE, SOURCE
 
 DEPTH = 9  # of the files that are compared, from $LXD_DIR
 # Rows that a restart changes, or that say nothing about what a client sees.
@@ -226,7 +227,7 @@ def differences(a, b, limit=15):
 
 def settled(daemon, wanted=None, timeout=20):
     """The state when background work is done: equal to one of `wanted`, or twice the same."""
-    end = time.monotonic() + timeout
+    end = time.monotonic() + timeout * PATIENCE
     last = None
     while True:
         now = None
@@ -288,7 +289,7 @@ def die_at(daemon, point, action):
     with contextlib.suppress(OSError, http.client.HTTPException, AssertionError, ValueError, KeyError):
         action(daemon)
     try:
-        daemon.process.wait(20)
+        daemon.process.wait(20 * PATIENCE)
         assert daemon.process.returncode == -9, daemon.log_tail()
     finally:
         daemon.extra_env.pop("LXDCORE_FAULT_POINT")
@@ -322,7 +323,7 @@ def check(daemon, case):
         with contextlib.suppress(OSError, http.client.HTTPException, AssertionError, ValueError, KeyError):
             scenario.action(daemon)
         try:
-            daemon.process.wait(20)
+            daemon.process.wait(20 * PATIENCE)
         except subprocess.TimeoutExpired:
             outcome = "UNREACHED"
             raise AssertionError(f"{case.point}: the scenario does not come there") from None
