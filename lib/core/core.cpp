@@ -90,7 +90,7 @@ struct Core::Impl {
             {*local, *global, dir, *storage, *volumes, *operations, *events, helper, log});
         network = network::make_network_manager(*local, *global, dir, *events, reactor, log);
         images = image::make_image_manager(
-            *local, *global, dir, *storage, *operations, *events, helper, log,
+            *local, *global, *storage, *operations, *events, helper, log,
             [this](const auto& project, const auto& names) { return root_pool(project, names); });
         instances =
             instance::make_instance_manager({*local, *global, dir, *storage, *network, *images, *profiles, *operations,

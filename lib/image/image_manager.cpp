@@ -35,7 +35,7 @@ api::Image shown(db::ImageRow row) {
 
 } // namespace
 
-std::unique_ptr<ImageManager> make_image_manager(db::Database& local, db::Database& global, const Dir& /*state_dir*/,
+std::unique_ptr<ImageManager> make_image_manager(db::Database& local, db::Database& global,
                                                  storage::StorageManager& storage, OperationService& operations,
                                                  EventService& events, const HelperProgram& helper, const Logger& log,
                                                  PoolOfProfiles first_pool) {

@@ -39,7 +39,7 @@ public:
 using PoolOfProfiles = std::function<std::string(const std::string& project, const std::vector<std::string>& profiles)>;
 
 /// @p first_pool: where new images are unpacked before the first instance asks; empty: nowhere
-std::unique_ptr<ImageManager> make_image_manager(db::Database& local, db::Database& global, const Dir& state_dir,
+std::unique_ptr<ImageManager> make_image_manager(db::Database& local, db::Database& global,
                                                  storage::StorageManager& storage, OperationService& operations,
                                                  EventService& events, const HelperProgram& helper, const Logger& log,
                                                  PoolOfProfiles first_pool = {});

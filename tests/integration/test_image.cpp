@@ -68,7 +68,7 @@ struct Fixture {
         pool.name = "p";
         pool.driver = "dir";
         storage->create(pool);
-        images = image::make_image_manager(*local, *global, state, *storage, *operations, *events, helper, log,
+        images = image::make_image_manager(*local, *global, *storage, *operations, *events, helper, log,
                                            [this](const auto&, const auto&) { return first_pool; });
         images->start();
     }
