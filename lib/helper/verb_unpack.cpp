@@ -134,7 +134,9 @@ void limit(int resource, rlim_t value) {
 }
 
 void set_limits(const Cage& cage) {
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) // whose maps are terabytes
     limit(RLIMIT_AS, 2ull << 30);
+#endif
     limit(RLIMIT_CPU, static_cast<rlim_t>(cage.seconds));
     limit(RLIMIT_NOFILE, 256);
     limit(RLIMIT_FSIZE, static_cast<rlim_t>(cage.limits.bytes));
