@@ -142,7 +142,10 @@ void write_optimized(BackupWriter& writer, const BackupLayout& layout, storage::
         auto subvolumes = nlohmann::ordered_json::array();
         for (const auto& [snapshot, source] : sources)
             for (const auto& part : source->parts())
-                subvolumes.push_back({{"path", part.path}, {"snapshot", snapshot}, {"readonly", part.read_only}});
+                subvolumes.push_back({{"path", part.path},
+                                      {"snapshot", snapshot},
+                                      {"readonly", part.read_only},
+                                      {"uuid", part.identity}});
         writer.file("backup/optimized_header.yaml", api::encode_ordered_yaml({{"subvolumes", std::move(subvolumes)}}));
     }
     const SpaceWatch watch{folder, op.stop_token()};

@@ -70,6 +70,7 @@ public:
     struct Part {
         std::string path; ///< "/", "/rootfs/var/lib/x"
         bool read_only = false;
+        std::string identity = {}; ///< of what is sent, as the backend has it; "" where it has none
     };
     /// A volume or snapshot that does not change while this lives. Thread-bound.
     class Source {

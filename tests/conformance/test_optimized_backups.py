@@ -111,6 +111,30 @@ def test_an_instance_goes_out_as_streams_and_comes_back(daemon, api, pool, tmp_p
 
 
 @pytest.mark.limit(300)
+@pytest.mark.parametrize("arrived", [False, True])
+def test_the_header_names_each_subvolume_by_its_own_uuid(daemon, pool, tmp_path, arrived):
+    fill(daemon, "o1")
+    name = "o1"
+    if arrived:  # which have identities of where they come from beside their own
+        daemon.lxc("export", "o1", tmp_path / "first", "--optimized-storage")
+        daemon.lxc("import", tmp_path / "first", "o2", "-s", pool)
+        name = "o2"
+    daemon.lxc("export", name, tmp_path / "b", "--optimized-storage")
+    with tarfile.open(tmp_path / "b") as tar:
+        found = yaml.safe_load(tar.extractfile("backup/optimized_header.yaml"))["subvolumes"]
+    top = daemon.dir / "storage-pools/opt"
+    expected = []
+    for snapshot in ("s0", "s1", ""):
+        for path in ("/", "/rootfs/root/sub-a"):
+            at = top / (f"containers-snapshots/{name}/{snapshot}" if snapshot else f"containers/{name}")
+            shown = run("btrfs", "subvolume", "show", str(at) + path).stdout
+            uuid = next(line.split()[1] for line in shown.splitlines() if line.strip().startswith("UUID:"))
+            expected.append({"path": path, "snapshot": snapshot, "readonly": bool(snapshot) and path == "/", "uuid": uuid})
+    assert found == expected
+    remove(daemon, *{"o1", name})
+
+
+@pytest.mark.limit(300)
 def test_a_pool_with_another_driver_says_so(daemon, pool, tmp_path):
     fill(daemon, "o1")
     daemon.lxc("export", "o1", tmp_path / "b", "--optimized-storage")

@@ -93,9 +93,10 @@ public:
     FrozenSource(BtrfsDriver& driver, const VolumeId& volume) : driver_{driver} {
         if (volume.snapshot.empty()) {
             staged_ = driver.stage_clone(volume, volume, {});
-            open(driver.open_staged(*staged_));
+            open(driver.open_staged(*staged_), driver.open(volume));
         } else {
-            open(driver.open(volume));
+            const auto tree = driver.open(volume);
+            open(tree, tree);
         }
     }
     ~FrozenSource() override {
@@ -115,12 +116,15 @@ public:
     }
 
 private:
-    /// Nothing changes in it any more: its paths are what they seem.
-    void open(const Dir& tree) {
+    /// Nothing changes in @p tree any more: its paths are what they seem. @p original may change.
+    void open(const Dir& tree, const Dir& original) {
         path_ = tree.path();
-        parts_.push_back({.path = "/", .read_only = !staged_});
-        for (const auto& inner : btrfs::nested(tree))
-            parts_.push_back({.path = "/" + inner.path, .read_only = inner.read_only});
+        parts_.push_back({.path = "/", .read_only = !staged_, .identity = btrfs::identity_of(original)});
+        for (const auto& inner : btrfs::nested(tree)) {
+            const auto of = original.exists(inner.path) ? original.dir(inner.path) : tree.dir(inner.path);
+            parts_.push_back(
+                {.path = "/" + inner.path, .read_only = inner.read_only, .identity = btrfs::identity_of(of)});
+        }
         for (auto part = parts_.rbegin(); part != parts_.rend(); ++part) {
             const auto dir = tree.dir(below(part->path));
             if (!btrfs::read_only(dir)) btrfs::set_read_only(dir, true);

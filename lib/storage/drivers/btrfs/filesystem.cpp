@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include <btrfsutil.h>
 #include <endian.h>
 #include <fmt/format.h>
 #include <linux/btrfs.h>
@@ -93,6 +94,13 @@ void set_limit(const Dir& subvolume, std::int64_t bytes) {
     args.lim.flags = BTRFS_QGROUP_LIMIT_MAX_RFER;
     args.lim.max_rfer = bytes > 0 ? static_cast<std::uint64_t>(bytes) : kNoLimit;
     if (::ioctl(subvolume.fd(), BTRFS_IOC_QGROUP_LIMIT, &args) != 0) throw_errno("quota of " + subvolume.path());
+}
+
+std::string identity_of(const Dir& subvolume) {
+    struct btrfs_util_subvolume_info info {};
+    if (const auto found = btrfs_util_subvolume_info_fd(subvolume.fd(), 0, &info); found != BTRFS_UTIL_OK)
+        throw Error{ErrorCode::Internal, "identity of " + subvolume.path() + ": " + btrfs_util_strerror(found)};
+    return uuid_text(info.uuid);
 }
 
 std::string uuid_of(const Dir& mounted) {

@@ -15,6 +15,7 @@ namespace lxdcore::storage::btrfs {
 bool is_btrfs(const Dir& dir);
 bool is_subvolume(const Dir& dir);
 std::uint64_t id_of(const Dir& subvolume);
+std::string identity_of(const Dir& subvolume); ///< its own UUID
 
 struct Nested {
     std::uint64_t id = 0;
