@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <linux/mount.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -80,6 +81,10 @@ bool only_devices(std::string_view complaints) {
     return true;
 }
 
+std::string prefix_of(const ArchiveContent& content) {
+    return content.prefixes.empty() ? std::string{} : content.prefixes.front();
+}
+
 /// Extraction keeps the whole path of an entry: @p target is put where what is below @p prefix ends up.
 void place_target(int target, std::string_view prefix) {
     std::string path = kPlace;
@@ -96,17 +101,18 @@ void place_target(int target, std::string_view prefix) {
 }
 
 std::vector<std::string> wanted(const ArchiveContent& content) {
-    if (content.image)
-        return {content.prefix + "metadata.yaml", content.prefix + "templates", content.prefix + "rootfs"};
-    if (content.prefix.empty()) return {};
-    return {content.prefix.substr(0, content.prefix.size() - 1)};
+    const auto prefix = prefix_of(content);
+    if (content.image) return {prefix + "metadata.yaml", prefix + "templates", prefix + "rootfs"};
+    if (prefix.empty()) return {};
+    return {prefix.substr(0, prefix.size() - 1)};
 }
 
-ArchiveSummary unsquash(int archive, int target, const ArchiveContent& content) {
-    if (content.prefix.empty()) {
+PartSummary unsquash(int archive, int target, const ArchiveContent& content) {
+    const auto prefix = prefix_of(content);
+    if (prefix.empty()) {
         if (::fchdir(target) != 0) throw_errno("unpack");
     } else {
-        place_target(target, content.prefix);
+        place_target(target, prefix);
     }
     const auto names = wanted(content);
     std::vector<const char*> entries;
@@ -120,7 +126,7 @@ ArchiveSummary unsquash(int archive, int target, const ArchiveContent& content) 
             throw Error{ErrorCode::NoSpace, "unpack: No space left on device"};
         throw Error{ErrorCode::InvalidArgument, "Damaged image: " + complaints.substr(0, complaints.find('\n'))};
     }
-    ArchiveSummary summary;
+    PartSummary summary;
     struct stat status {};
     summary.has_rootfs = ::fstatat(target, "rootfs", &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode);
     return summary;
@@ -148,9 +154,9 @@ std::string list(int archive, const std::string& path) {
 }
 
 /// What an image in one file is; all of it is looked at when it is unpacked.
-ArchiveSummary glance_at_image(int archive) {
+PartSummary glance_at_image(int archive) {
     const auto lines = list(archive, "");
-    ArchiveSummary summary;
+    PartSummary summary;
     summary.has_metadata = lines.find("\n/metadata.yaml\n") != std::string::npos;
     summary.has_rootfs = lines.find("\n/rootfs\n") != std::string::npos;
     if (summary.has_metadata && !read_text(archive, "metadata.yaml", summary.metadata))
@@ -168,42 +174,49 @@ void write_all(int out, std::string_view data) {
 }
 
 /// One file's content: zeros become holes where they can.
-ArchiveSummary extract(int archive, int target, const std::string& member, const UnpackLimits& limits) {
+PartSummary extract(int archive, int target, const std::string& member, const UnpackLimits& limits) {
     struct stat status {};
     if (::fstat(target, &status) != 0) throw_errno("unpack " + member);
     const bool seekable = S_ISREG(status.st_mode);
-    ArchiveSummary summary;
-    std::int64_t stored = 0;
+    PartSummary summary;
+    std::int64_t read = 0, stored = 0;
     const auto store = [&](std::string_view piece) {
         const bool hole = seekable && piece.find_first_not_of('\0') == std::string_view::npos;
-        summary.bytes += static_cast<std::int64_t>(piece.size());
+        read += static_cast<std::int64_t>(piece.size());
         if (!hole) stored += static_cast<std::int64_t>(piece.size());
         if (stored > limits.bytes) throw Error{ErrorCode::TooLarge, "The unpacked image is too large"};
         if (!hole) return write_all(target, piece);
         if (::lseek(target, static_cast<off_t>(piece.size()), SEEK_CUR) < 0) throw_errno("unpack " + member);
     };
     const int code = run_unsquashfs(archive, {"-cat"}, {member.c_str()}, STDOUT_FILENO, store);
-    if (code != 0 && summary.bytes > 0) throw Error{ErrorCode::InvalidArgument, "Damaged image: " + member};
+    if (code != 0 && read > 0) throw Error{ErrorCode::InvalidArgument, "Damaged image: " + member};
     summary.has_content = code == 0;
-    if (seekable && ::ftruncate(target, summary.bytes) != 0) throw_errno("unpack " + member);
+    if (seekable && ::ftruncate(target, read) != 0) throw_errno("unpack " + member);
+    if (!seekable) ::shutdown(target, SHUT_WR);
+    return summary;
+}
+
+PartSummary read_part(int archive, int target, const ArchiveContent& content, const UnpackLimits& limits) {
+    if (!content.document.empty()) {
+        PartSummary summary;
+        summary.has_metadata = read_text(archive, content.document, summary.metadata);
+        return summary;
+    }
+    if (target < 0) return glance_at_image(archive);
+    if (!content.members.empty()) return extract(archive, target, content.members.front(), limits);
+    auto summary = unsquash(archive, target, content);
+    if (const auto prefix = prefix_of(content); !prefix.empty()) {
+        const auto path = prefix.substr(0, prefix.size() - 1);
+        summary.has_content = list(archive, path).find("\n/" + path + "\n") != std::string::npos;
+    }
     return summary;
 }
 
 } // namespace
 
 ArchiveSummary read_squashfs(int archive, int target, const ArchiveContent& content, const UnpackLimits& limits) {
-    if (!content.document.empty()) {
-        ArchiveSummary summary;
-        summary.has_metadata = read_text(archive, content.document, summary.metadata);
-        return summary;
-    }
-    if (target < 0) return glance_at_image(archive);
-    if (!content.member.empty()) return extract(archive, target, content.member, limits);
-    auto summary = unsquash(archive, target, content);
-    if (!content.prefix.empty()) {
-        const auto path = content.prefix.substr(0, content.prefix.size() - 1);
-        summary.has_content = list(archive, path).find("\n/" + path + "\n") != std::string::npos;
-    }
+    ArchiveSummary summary;
+    summary.parts.push_back(read_part(archive, target, content, limits));
     return summary;
 }
 

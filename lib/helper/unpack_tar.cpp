@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -94,13 +95,14 @@ namespace {
 /// One pass over one archive.
 class Pass {
 public:
-    Pass(const Libarchive& api, archive* handle, int target, const ArchiveContent& content, ReadUpTo upto,
-         const UnpackLimits& limits)
-        : api_{api}, handle_{handle}, image_{content.image}, content_{content}, upto_{upto}, limits_{limits} {
-        if (!content.member.empty()) {
-            member_ = target;
-        } else if (target >= 0) {
-            writer_.emplace(target);
+    Pass(const Libarchive& api, archive* handle, const std::vector<int>& targets, const ArchiveContent& content,
+         ReadUpTo upto, const UnpackLimits& limits)
+        : api_{api}, handle_{handle}, image_{content.image}, content_{content}, upto_{upto}, limits_{limits},
+          parts_(std::max({content.prefixes.size(), content.members.size(), std::size_t{1}})) {
+        if (targets.empty()) return;
+        for (std::size_t i = 0; i < parts_.size(); ++i) {
+            parts_[i].target = targets.at(i);
+            if (content.members.empty()) parts_[i].writer.emplace(targets.at(i));
         }
     }
 
@@ -114,15 +116,26 @@ public:
                 throw Error{ErrorCode::TooLarge, "The image has too many entries"};
             one(entry);
         }
-        if (writer_) writer_->finish();
+        for (auto& part : parts_) {
+            if (part.writer) part.writer->finish();
+            summary_.parts.push_back(std::move(part.found));
+        }
         return std::move(summary_);
     }
 
 private:
+    struct Part {
+        int target = -1;
+        std::optional<TreeWriter> writer = {};
+        std::set<std::string> left_out = {};
+        PartSummary found = {};
+    };
+
     bool known() const {
-        if (upto_ == ReadUpTo::End) return false;
-        if (!content_.document.empty()) return summary_.has_metadata;
-        return image_ ? summary_.has_metadata && summary_.has_rootfs : summary_.entries > 0;
+        if (upto_ == ReadUpTo::End) return summary_.unordered;
+        const auto& found = parts_.front().found;
+        if (!content_.document.empty()) return found.has_metadata;
+        return image_ ? found.has_metadata && found.has_rootfs : summary_.entries > 0;
     }
 
     [[noreturn]] void broken() {
@@ -135,52 +148,61 @@ private:
         if (!name) throw Error{ErrorCode::InvalidArgument, "Image entry has no readable name"};
         auto path = TreeWriter::normalise(name);
         if (!content_.document.empty()) return path == content_.document ? document(entry) : skip();
-        if (!content_.member.empty()) return path == content_.member ? member(entry) : skip();
-        if (!below_prefix(path)) return skip();
+        if (!content_.members.empty()) {
+            const auto& names = content_.members;
+            const auto it = std::find(names.begin(), names.end(), path);
+            return it == names.end() ? skip() : member(entry, static_cast<std::size_t>(it - names.begin()));
+        }
+        if (!below_prefix(path, at_) && !find_part(path)) return skip();
         if (image_ && !is_image_part(path)) return skip();
-        summary_.has_content = true;
-        summary_.has_rootfs |= path == "rootfs" || path.starts_with("rootfs/");
+        into(parts_[at_], entry, path);
+    }
+
+    /// @p part is that of at_.
+    void into(Part& part, archive_entry* entry, const std::string& path) {
+        part.found.has_content = true;
+        part.found.has_rootfs |= path == "rootfs" || path.starts_with("rootfs/");
         if (const char* link = api_.archive_entry_hardlink(entry)) {
             auto existing = TreeWriter::normalise(link);
-            const bool below = below_prefix(existing);
+            const bool below = below_prefix(existing, at_);
             if (!below || (image_ && (!is_image_part(existing) || path == "metadata.yaml")))
                 throw Error{ErrorCode::InvalidArgument, "Image entry " + path + " links to what is not in the image"};
-            if (!writer_) return;
-            if (left_out_.contains(existing)) return leave_out({.path = path, .link = existing});
-            return writer_->hardlink(path, existing);
+            if (!part.writer) return;
+            if (part.left_out.contains(existing)) return leave_out(part, {.path = path, .link = existing});
+            return part.writer->hardlink(path, existing);
         }
         const auto type = api_.archive_entry_filetype(entry);
         if (image_) check_type(path, type);
-        if (type == AE_IFREG) return file(entry, path);
-        if (!writer_ || (path.empty() && (content_.prefix.empty() || type != AE_IFDIR))) return;
+        if (type == AE_IFREG) return file(part, entry, path);
+        if (!part.writer || (path.empty() && (content_.prefixes.empty() || type != AE_IFDIR))) return;
         const auto attributes = attributes_of(entry, path);
-        if (type == AE_IFDIR) writer_->directory(path, attributes);
-        if (type == AE_IFIFO) writer_->fifo(path, attributes);
+        if (type == AE_IFDIR) part.writer->directory(path, attributes);
+        if (type == AE_IFIFO) part.writer->fifo(path, attributes);
         if (type == AE_IFLNK) {
             const char* target = api_.archive_entry_symlink(entry);
-            writer_->symlink(path, target ? target : "", attributes);
+            part.writer->symlink(path, target ? target : "", attributes);
         }
         const auto device = api_.archive_entry_rdev(entry);
         if (type == AE_IFCHR && device == 0)
-            return writer_->whiteout(path, attributes); // of an overlay in the instance
+            return part.writer->whiteout(path, attributes); // of an overlay in the instance
         if (type == AE_IFCHR || type == AE_IFBLK)
-            leave_out({.path = path,
-                       .mode = type | attributes.mode,
-                       .uid = attributes.uid,
-                       .gid = attributes.gid,
-                       .major = ::major(device),
-                       .minor = ::minor(device)});
+            leave_out(part, {.path = path,
+                             .mode = type | attributes.mode,
+                             .uid = attributes.uid,
+                             .gid = attributes.gid,
+                             .major = ::major(device),
+                             .minor = ::minor(device)});
     }
 
-    void leave_out(LeftOutNode node) {
-        left_out_.insert(node.path);
-        if (summary_.nodes.size() <= kMostNodes) summary_.nodes.push_back(std::move(node));
+    static void leave_out(Part& part, LeftOutNode node) {
+        part.left_out.insert(node.path);
+        if (part.found.nodes.size() <= kMostNodes) part.found.nodes.push_back(std::move(node));
     }
 
-    /// Takes the prefix away; "" for the directory that it names, which in an image is nobody's.
-    bool below_prefix(std::string& path) const {
-        const std::string_view prefix{content_.prefix};
-        if (prefix.empty()) return true;
+    /// Takes the prefix of a part away; "" for the directory that it names, which in an image is nobody's.
+    bool below_prefix(std::string& path, std::size_t part) const {
+        if (content_.prefixes.empty()) return true;
+        const std::string_view prefix{content_.prefixes[part]};
         if (!image_ && path == prefix.substr(0, prefix.size() - 1)) {
             path.clear();
             return true;
@@ -188,6 +210,15 @@ private:
         if (!path.starts_with(prefix)) return false;
         path.erase(0, prefix.size());
         return true;
+    }
+
+    bool find_part(std::string& path) {
+        for (std::size_t i = 0; i < content_.prefixes.size(); ++i) {
+            if (!below_prefix(path, i)) continue;
+            at_ = i;
+            return true;
+        }
+        return false;
     }
 
     void check_file(archive_entry* entry, const std::string& path) {
@@ -198,42 +229,51 @@ private:
     void document(archive_entry* entry) {
         const auto& path = content_.document;
         check_file(entry, path);
-        if (summary_.has_metadata) throw Error{ErrorCode::InvalidArgument, "The backup has two files " + path};
+        auto& found = parts_.front().found;
+        if (found.has_metadata) throw Error{ErrorCode::InvalidArgument, "The backup has two files " + path};
         if (api_.archive_entry_size(entry) > kMaxMetadata)
             throw Error{ErrorCode::InvalidArgument, path + " of the backup is larger than 1 MiB"};
-        content(-1, path, &summary_.metadata);
-        summary_.has_metadata = true;
+        content(-1, path, &found.metadata);
+        found.has_metadata = true;
     }
 
-    void member(archive_entry* entry) {
-        const auto& path = content_.member;
+    void member(archive_entry* entry, std::size_t index) {
+        const auto& path = content_.members[index];
+        auto& part = parts_[index];
         check_file(entry, path);
-        if (summary_.has_content) throw Error{ErrorCode::InvalidArgument, "The backup has two files " + path};
-        summary_.has_content = true;
-        if (member_ < 0) return skip();
+        if (part.found.has_content) throw Error{ErrorCode::InvalidArgument, "The backup has two files " + path};
+        if (part.target < 0) return skip();
         struct stat status {};
-        if (::fstat(member_, &status) != 0) throw_errno("unpack " + path);
-        if (!S_ISREG(status.st_mode)) return stream(path);
+        if (::fstat(part.target, &status) != 0) throw_errno("unpack " + path);
+        if (!S_ISREG(status.st_mode)) {
+            // Whoever reads them reads one after the other.
+            const auto before = [](const Part& one) { return one.found.has_content; };
+            summary_.unordered = !std::all_of(parts_.begin(), parts_.begin() + static_cast<long>(index), before);
+            if (summary_.unordered) return;
+        }
+        part.found.has_content = true;
+        if (!S_ISREG(status.st_mode)) return stream(part.target, path);
         zeros_are_holes_ = true;
-        content(member_, path, nullptr);
+        content(part.target, path, nullptr);
         zeros_are_holes_ = false;
-        if (::ftruncate(member_, api_.archive_entry_size(entry)) != 0) throw_errno("unpack " + path);
+        if (::ftruncate(part.target, api_.archive_entry_size(entry)) != 0) throw_errno("unpack " + path);
     }
 
-    /// Into a pipe, in order; streams have no holes.
-    void stream(const std::string& path) {
+    /// Into a socket, in order; streams have no holes.
+    void stream(int target, const std::string& path) {
         for (std::int64_t at = 0;;) {
             const void* data = nullptr;
             std::size_t size = 0;
             la_int64_t offset = 0;
             const int result = api_.archive_read_data_block(handle_, &data, &size, &offset);
-            if (result == ARCHIVE_EOF) return;
+            if (result == ARCHIVE_EOF) break;
             if (result < ARCHIVE_WARN) broken();
             if (offset != at) throw Error{ErrorCode::InvalidArgument, path + " of the backup has holes"};
             count(size);
-            write_all(member_, static_cast<const char*>(data), size, 0, false, path);
+            write_all(target, static_cast<const char*>(data), size, 0, false, path);
             at += static_cast<std::int64_t>(size);
         }
+        if (::shutdown(target, SHUT_WR) != 0) throw_errno("unpack " + path);
     }
 
     void count(std::size_t size) {
@@ -284,20 +324,21 @@ private:
         if (wanted) attributes.xattrs.emplace_back(xattr, acl.bytes());
     }
 
-    void file(archive_entry* entry, const std::string& path) {
+    void file(Part& part, archive_entry* entry, const std::string& path) {
+        auto& found = part.found;
         const bool metadata = image_ && path == "metadata.yaml";
-        if (metadata && summary_.has_metadata)
+        if (metadata && found.has_metadata)
             throw Error{ErrorCode::InvalidArgument, "The image has two files metadata.yaml"};
         const auto size = api_.archive_entry_size(entry);
         if (metadata && size > kMaxMetadata)
             throw Error{ErrorCode::InvalidArgument, "metadata.yaml of the image is larger than 1 MiB"};
         UniqueFd out;
-        if (writer_) out = writer_->file(path);
-        const auto end = content(out.get(), path, metadata ? &summary_.metadata : nullptr);
-        summary_.has_metadata |= metadata;
-        if (!writer_) return;
+        if (part.writer) out = part.writer->file(path);
+        const auto end = content(out.get(), path, metadata ? &found.metadata : nullptr);
+        found.has_metadata |= metadata;
+        if (!part.writer) return;
         if (end != size && ::ftruncate(out.get(), size) != 0) throw_errno("unpack " + path);
-        writer_->finish_file(out.get(), path, attributes_of(entry, path));
+        part.writer->finish_file(out.get(), path, attributes_of(entry, path));
     }
     void skip() { content(-1, "", nullptr); }
 
@@ -324,9 +365,8 @@ private:
     const ArchiveContent& content_;
     ReadUpTo upto_;
     UnpackLimits limits_;
-    std::optional<TreeWriter> writer_;
-    int member_ = -1;
-    std::set<std::string> left_out_;
+    std::vector<Part> parts_;
+    std::size_t at_ = 0; ///< the part that the last entry was of
     bool zeros_are_holes_ = false;
     ArchiveSummary summary_;
 };
@@ -338,8 +378,8 @@ TarReader::TarReader() : api_{std::make_unique<Libarchive>()} {
 }
 TarReader::~TarReader() = default;
 
-ArchiveSummary TarReader::read(int archive_fd, int target, const ArchiveContent& content, ReadUpTo upto,
-                               const UnpackLimits& limits) {
+ArchiveSummary TarReader::read(int archive_fd, const std::vector<int>& targets, const ArchiveContent& content,
+                               ReadUpTo upto, const UnpackLimits& limits) {
     struct stat status {};
     if (::fstat(archive_fd, &status) != 0) throw_errno("image file");
     auto bounded = limits;
@@ -354,8 +394,8 @@ ArchiveSummary TarReader::read(int archive_fd, int target, const ArchiveContent&
     try {
         if (api_->archive_read_open_fd(handle.get(), source, 256 * 1024) != ARCHIVE_OK)
             throw Error{ErrorCode::InvalidArgument, "Damaged image: unreadable archive"};
-        auto summary = Pass{*api_, handle.get(), target, content, upto, bounded}.run();
-        if (decompressor && upto == ReadUpTo::End) decompressor->finish(bounded.bytes);
+        auto summary = Pass{*api_, handle.get(), targets, content, upto, bounded}.run();
+        if (decompressor && upto == ReadUpTo::End && !summary.unordered) decompressor->finish(bounded.bytes);
         return summary;
     } catch (const Error& error) {
         if (decompressor && error.code() == ErrorCode::InvalidArgument) decompressor->check();

@@ -27,10 +27,11 @@ enum class ReadUpTo {
 
 /// What an archive should be.
 struct ArchiveContent {
-    bool image = false;      ///< metadata.yaml, templates/, rootfs/; other names are left out. Else any tree
-    std::string prefix = {}; ///< with '/' at its end: only what is below it, without it
-    /// Nothing but this file is wanted: its text in the summary, or its content in the target.
-    std::string document = {}, member = {};
+    bool image = false; ///< metadata.yaml, templates/, rootfs/; other names are left out. Else any tree
+    /// With '/' at their ends: only what is below one of them, without it, into the target of the same number.
+    std::vector<std::string> prefixes = {};
+    std::string document = {};             ///< nothing but the text of this file is wanted
+    std::vector<std::string> members = {}; ///< nothing but the content of these, into the target of the same number
 };
 
 /// A device node, which only the host may make, or another name (@p link) of one.
@@ -43,12 +44,18 @@ struct LeftOutNode {
 
 constexpr std::size_t kMostNodes = 2000;
 
-struct ArchiveSummary {
+/// What was found for one prefix or member, or in all of the archive.
+struct PartSummary {
     std::string metadata; ///< content of metadata.yaml, or of the document; "" if there is none
     bool has_metadata = false, has_rootfs = false;
-    bool has_content = false; ///< anything below the prefix, or the member
-    std::int64_t bytes = 0, entries = 0;
+    bool has_content = false;       ///< anything below the prefix, or the member
     std::vector<LeftOutNode> nodes; ///< that were left out of the target; one more than the most when there are more
+};
+
+struct ArchiveSummary {
+    std::vector<PartSummary> parts; ///< at least one
+    std::int64_t bytes = 0, entries = 0;
+    bool unordered = false; ///< a stream came before one that was to be first: no more was read
 };
 
 struct Libarchive;
@@ -58,8 +65,9 @@ class TarReader {
 public:
     TarReader();
     ~TarReader();
-    /// @p target: where entries are made, -1 to look only. For a member a file, where zeros become holes, or a pipe.
-    ArchiveSummary read(int archive, int target, const ArchiveContent& content, ReadUpTo upto,
+    /// @p targets: where entries are made; none to look only. For members files, where zeros become holes, or streams
+    /// (sockets), which are written in their order and shut down at their ends.
+    ArchiveSummary read(int archive, const std::vector<int>& targets, const ArchiveContent& content, ReadUpTo upto,
                         const UnpackLimits& limits);
 
 private:

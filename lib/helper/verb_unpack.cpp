@@ -2,6 +2,7 @@
 // The cage (R3): a child with its own user, mount, pid, network, ipc and uts namespaces, limits, and nothing but the
 // archive and the target directory. The target comes as an id-mapped mount, so that files get the ids that the archive
 // says although the child is nobody on the host.
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -41,11 +42,12 @@ namespace {
 
 constexpr int kArchive = 5;
 constexpr int kTarget = 6;
-constexpr int kOnlyLook = -1;
+constexpr std::size_t kMostTargets = 64;
 
 struct Cage {
     std::int64_t host_id = 0, ids = 0, seconds = 0;
-    bool squashfs = false, unpack = false, whole = true;
+    std::size_t targets = 0; ///< 0: only look
+    bool squashfs = false, whole = true;
     ArchiveContent content;
     UnpackLimits limits;
 };
@@ -57,13 +59,15 @@ Cage cage_of(const nlohmann::json& request) {
     cage.seconds = need_int(request, "seconds");
     cage.squashfs = need_text(request, "format") == "squashfs";
     const auto& content = need_text(request, "content");
-    const auto name = request.value("prefix", "");
-    cage.content = {.image = content == "image",
-                    .prefix = content == "image" || content == "tree" ? name : "",
-                    .document = content == "document" ? name : "",
-                    .member = content == "member" ? name : ""};
+    const auto names = request.value("names", std::vector<std::string>{});
+    cage.content.image = content == "image";
+    if (content == "image" || content == "tree") cage.content.prefixes = names;
+    if (content == "member") cage.content.members = names;
+    if (content == "document") cage.content.document = names.at(0);
     const auto mode = need_text(request, "mode");
-    cage.unpack = mode == "unpack";
+    if (mode == "unpack") cage.targets = std::max<std::size_t>(names.size(), 1);
+    if (cage.targets > (cage.squashfs ? 1 : kMostTargets))
+        throw Error{ErrorCode::InvalidArgument, "unpack: too many at once"};
     cage.whole = mode != "glance";
     cage.limits = {.bytes = need_int(request, "max_bytes"),
                    .entries = need_int(request, "max_entries"),
@@ -75,38 +79,42 @@ Cage cage_of(const nlohmann::json& request) {
     return cage;
 }
 
-void send_fds(int socket, const std::array<int, 2>& fds) {
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof fds)] = {};
+using Control = std::array<char, CMSG_SPACE((kMostTargets + 1) * sizeof(int))>;
+
+void send_fds(int socket, const std::vector<int>& fds) {
+    const auto size = fds.size() * sizeof(int);
+    alignas(cmsghdr) Control control{};
     char byte = 'g';
     iovec data{&byte, 1};
     msghdr message{};
     message.msg_iov = &data;
     message.msg_iovlen = 1;
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
+    message.msg_control = control.data();
+    message.msg_controllen = CMSG_SPACE(size);
     cmsghdr* header = CMSG_FIRSTHDR(&message);
     header->cmsg_level = SOL_SOCKET;
     header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof fds);
-    std::memcpy(CMSG_DATA(header), fds.data(), sizeof fds);
+    header->cmsg_len = CMSG_LEN(size);
+    std::memcpy(CMSG_DATA(header), fds.data(), size);
     if (::sendmsg(socket, &message, MSG_NOSIGNAL) != 1) throw_errno("unpack: pass descriptors");
 }
 
-std::array<int, 2> receive_fds(int socket) {
-    std::array<int, 2> fds{-1, -1};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof fds)] = {};
+std::vector<int> receive_fds(int socket, std::size_t count) {
+    std::vector<int> fds(count, -1);
+    const auto size = count * sizeof(int);
+    alignas(cmsghdr) Control control{};
     char byte = 0;
     iovec data{&byte, 1};
     msghdr message{};
     message.msg_iov = &data;
     message.msg_iovlen = 1;
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
     if (::recvmsg(socket, &message, MSG_CMSG_CLOEXEC) != 1) throw_errno("unpack: receive descriptors");
     const cmsghdr* header = CMSG_FIRSTHDR(&message);
-    if (!header || header->cmsg_len != CMSG_LEN(sizeof fds))
+    if (!header || header->cmsg_len != CMSG_LEN(size))
         throw Error{ErrorCode::Internal, "unpack: descriptors are missing"};
-    std::memcpy(fds.data(), CMSG_DATA(header), sizeof fds);
+    std::memcpy(fds.data(), CMSG_DATA(header), size);
     return fds;
 }
 
@@ -176,13 +184,28 @@ nlohmann::json encode(const std::vector<LeftOutNode>& nodes) {
     return list;
 }
 
+/// Documents are parsed here, whether they are wanted or not: a parser that a hostile file brings down must not be the
+/// daemon's (R52).
+nlohmann::json encode(const ArchiveSummary& summary, bool metadata) {
+    auto list = nlohmann::json::array();
+    for (const auto& part : summary.parts) {
+        auto document = part.has_metadata ? api::parse_yaml(part.metadata) : nlohmann::json{};
+        list.push_back({{"metadata", metadata ? std::move(document) : nlohmann::json{}},
+                        {"has_metadata", part.has_metadata},
+                        {"has_rootfs", part.has_rootfs},
+                        {"has_content", part.has_content},
+                        {"nodes", encode(part.nodes)}});
+    }
+    return list;
+}
+
 /// The caged child, from clone() to its end.
 void caged(const Cage& cage, int socket, Reply& reply) {
     std::optional<TarReader> tar;
     if (!cage.squashfs) tar.emplace();
-    const auto fds = receive_fds(socket);
-    const int archive = fds[0];
-    const int target = cage.unpack ? fds[1] : kOnlyLook;
+    auto targets = receive_fds(socket, cage.targets + 1);
+    const int archive = targets.front();
+    targets.erase(targets.begin());
     if (::setgroups(0, nullptr) != 0 || ::setresgid(0, 0, 0) != 0 || ::setresuid(0, 0, 0) != 0)
         throw_errno("unpack: change ids");
     ::prctl(PR_SET_PDEATHSIG, SIGKILL); // the change of ids took it back
@@ -193,14 +216,10 @@ void caged(const Cage& cage, int socket, Reply& reply) {
     else
         leave_filesystem();
     const auto summary =
-        tar ? tar->read(archive, target, cage.content, cage.whole ? ReadUpTo::End : ReadUpTo::Kind, cage.limits)
-            : read_squashfs(archive, target, cage.content, cage.limits);
-    // Parsed here too: a parser that a hostile file brings down must not be the daemon's (R52).
-    reply.ok({{"metadata", summary.has_metadata ? api::parse_yaml(summary.metadata) : nlohmann::json{}},
-              {"has_metadata", summary.has_metadata},
-              {"has_rootfs", summary.has_rootfs},
-              {"has_content", summary.has_content},
-              {"nodes", encode(summary.nodes)},
+        tar ? tar->read(archive, targets, cage.content, cage.whole ? ReadUpTo::End : ReadUpTo::Kind, cage.limits)
+            : read_squashfs(archive, targets.empty() ? -1 : targets.front(), cage.content, cage.limits);
+    reply.ok({{"parts", encode(summary, cage.targets == 0)},
+              {"unordered", summary.unordered},
               {"bytes", summary.bytes},
               {"entries", summary.entries}});
 }
@@ -247,7 +266,7 @@ void unpack_verb(const nlohmann::json& request, Reply& reply) {
     if (child == 0) {
         ours.reset();
         // The plain descriptors stay outside: through them the child would be no more than "other".
-        if (cage.unpack) ::close(kTarget);
+        if (cage.targets > 0) ::close_range(kTarget, kTarget + static_cast<unsigned>(cage.targets) - 1, 0);
         if (!cage.squashfs) ::fcntl(kArchive, F_SETFD, FD_CLOEXEC);
         run_caged(cage, theirs.get(), reply);
     }
@@ -259,12 +278,15 @@ void unpack_verb(const nlohmann::json& request, Reply& reply) {
     const UniqueFd user_namespace{::open((proc + "/ns/user").c_str(), O_RDONLY | O_CLOEXEC)};
     if (!user_namespace) throw_errno(proc + "/ns/user");
     auto archive = archive_for(cage, user_namespace.get());
-    UniqueFd target;
-    // A member's content goes into what is open already, perhaps a pipe.
-    if (cage.unpack)
-        target = cage.content.member.empty() ? idmapped(kTarget, user_namespace.get())
-                                             : UniqueFd{::fcntl(kTarget, F_DUPFD_CLOEXEC, 10)};
-    send_fds(ours.get(), {archive.get(), cage.unpack ? target.get() : archive.get()});
+    std::vector<UniqueFd> targets;
+    std::vector<int> fds{archive.get()};
+    for (int fd = kTarget; fd < kTarget + static_cast<int>(cage.targets); ++fd) {
+        // A member's content goes into what is open already, perhaps a socket.
+        targets.push_back(cage.content.members.empty() ? idmapped(fd, user_namespace.get())
+                                                       : UniqueFd{::fcntl(fd, F_DUPFD_CLOEXEC, kTarget)});
+        fds.push_back(targets.back().get());
+    }
+    send_fds(ours.get(), fds);
     int status = 0;
     while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
     }

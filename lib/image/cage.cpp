@@ -92,38 +92,40 @@ bool ends_well(int fd, Format format, std::int64_t size) {
 struct Task {
     const char* mode;
     const char* content;
-    std::string prefix = {};
+    std::vector<std::string> names = {};
     bool any_owner = false, sparse = false;
 };
 /// Where the cage may write, and the filesystem that is filled with it.
-struct Target {
-    int fd;
+struct Targets {
+    std::vector<int> fds;
     const Dir& space;
 };
 
-nlohmann::json call(const HelperProgram& helper, const Task& task, int archive, std::optional<Target> target,
+nlohmann::json call(const HelperProgram& helper, const Task& task, int archive, const std::optional<Targets>& targets,
                     std::stop_token stop, const std::function<void(std::int64_t)>& read = {}) {
     auto [host_id, ids] = cage_ids();
     if (task.any_owner) ids = kAllIds - host_id; // files on disk may have those of any id map
-    const auto bytes = target && !task.sparse ? std::min(kMaxBytes, free_space(target->space)) : kMaxBytes;
+    const auto bytes = targets && !task.sparse ? std::min(kMaxBytes, free_space(targets->space)) : kMaxBytes;
+    const auto time = kTimeLimit * std::max<std::size_t>(task.names.size(), 1);
     const nlohmann::json request{{"mode", task.mode},
                                  {"format", detect_format(archive) == Format::Squashfs ? "squashfs" : "tar"},
                                  {"content", task.content},
-                                 {"prefix", task.prefix},
+                                 {"names", task.names},
                                  {"host_id", host_id},
                                  {"ids", ids},
-                                 {"seconds", std::chrono::seconds{kTimeLimit}.count()},
+                                 {"seconds", std::chrono::seconds{time}.count()},
                                  {"max_bytes", std::max<std::int64_t>(bytes, 0)},
                                  {"max_entries", kMaxEntries},
                                  {"max_ratio", task.sparse ? kDiskRatio : kMaxRatio},
                                  {"ratio_floor", kRatioFloor}};
     std::vector<std::pair<int, int>> fds{{archive, 5}};
-    if (target) fds.emplace_back(target->fd, 6);
+    for (int there = 6; targets && fds.size() <= targets->fds.size(); ++there)
+        fds.emplace_back(targets->fds[fds.size() - 1], there);
     const Error full{ErrorCode::NoSpace, "Failed to unpack the image: No space left on device"};
     try {
-        return helper.call("unpack", request, fds, kTimeLimit, [&] {
+        return helper.call("unpack", request, fds, time, [&] {
             if (stop.stop_requested()) throw Error{ErrorCode::Cancelled, "Operation cancelled"};
-            if (target && free_space(target->space) <= 0) throw full;
+            if (targets && free_space(targets->space) <= 0) throw full;
             if (read) read(::lseek(archive, 0, SEEK_CUR)); // the child reads by the same open file
         });
     } catch (const Error& error) {
@@ -157,14 +159,53 @@ void make_node(const Dir& target, const nlohmann::json& node) {
     if (::futimens(parent.fd(), times) != 0) throw_errno("unpack " + path);
 }
 
-/// Gives the device nodes that were left out.
-nlohmann::json unpack_instance(const HelperProgram& helper, int archive, const Dir& target, const std::string& prefix,
-                               std::stop_token stop) {
-    const Task task{.mode = "unpack", .content = "image", .prefix = prefix + "/", .any_owner = true};
-    const auto reply = call(helper, task, archive, Target{target.fd(), target}, std::move(stop));
-    if (!reply.value("has_rootfs", false))
-        throw Error{ErrorCode::InvalidArgument, "The backup has nothing at " + text::quote(prefix + "/rootfs")};
-    return reply.value("nodes", nlohmann::json::array());
+/// What was found of each.
+std::vector<nlohmann::json> unpack_trees_as(const HelperProgram& helper, const char* content, int archive,
+                                            const std::vector<Cage::Tree>& trees, std::stop_token stop) {
+    Task task{.mode = "unpack", .content = content, .any_owner = true};
+    Targets targets{.fds = {}, .space = trees.front().target};
+    for (const auto& tree : trees) {
+        task.names.push_back(tree.prefix + "/");
+        targets.fds.push_back(tree.target.fd());
+    }
+    return call(helper, task, archive, targets, std::move(stop)).at("parts");
+}
+
+/// Gives the device nodes that were left out of each.
+std::vector<nlohmann::json> unpack_instances(const HelperProgram& helper, int archive,
+                                             const std::vector<Cage::Tree>& trees, std::stop_token stop) {
+    std::vector<nlohmann::json> nodes;
+    for (const auto& part : unpack_trees_as(helper, "image", archive, trees, std::move(stop))) {
+        if (!part.value("has_rootfs", false))
+            throw Error{ErrorCode::InvalidArgument,
+                        "The backup has nothing at " + text::quote(trees.at(nodes.size()).prefix + "/rootfs")};
+        nodes.push_back(part.value("nodes", nlohmann::json::array()));
+    }
+    return nodes;
+}
+
+nlohmann::json extract_members(const HelperProgram& helper, int archive, const std::vector<Cage::Member>& members,
+                               const Dir& space, std::stop_token stop,
+                               const std::function<void(std::int64_t)>& read = {}) {
+    Task task{.mode = "unpack", .content = "member", .any_owner = true, .sparse = true};
+    Targets targets{.fds = {}, .space = space};
+    for (const auto& member : members) {
+        task.names.push_back(member.name);
+        targets.fds.push_back(member.out);
+    }
+    return call(helper, task, archive, targets, std::move(stop), read);
+}
+
+/// The first that was not found, or all of them.
+std::size_t count_found(const nlohmann::json& reply) {
+    const auto& parts = reply.at("parts");
+    const auto missing =
+        std::find_if(parts.begin(), parts.end(), [](const auto& part) { return !part.value("has_content", false); });
+    return static_cast<std::size_t>(missing - parts.begin());
+}
+
+[[noreturn]] void refuse_missing(const std::string& name) {
+    throw Error{ErrorCode::InvalidArgument, "The backup has nothing at " + text::quote(name)};
 }
 
 } // namespace
@@ -215,7 +256,7 @@ ArchiveReport Cage::inspect(int archive, bool image, std::stop_token stop) const
     // unsquashfs looks for more when it is unpacked
     if (format == Format::Squashfs && !image) return {};
     const auto* mode = size > kReadWhole || format == Format::Squashfs ? "glance" : "inspect";
-    const auto reply = call(helper_, {mode, image ? "image" : "root"}, archive, {}, std::move(stop));
+    const auto reply = call(helper_, {mode, image ? "image" : "root"}, archive, {}, std::move(stop)).at("parts").at(0);
     return {.metadata = reply.value("metadata", nlohmann::json{}),
             .has_metadata = reply.value("has_metadata", false),
             .has_rootfs = reply.value("has_rootfs", false)};
@@ -223,49 +264,64 @@ ArchiveReport Cage::inspect(int archive, bool image, std::stop_token stop) const
 
 void Cage::unpack(int archive, const Dir& target, bool image, std::stop_token stop,
                   const std::function<void(std::int64_t)>& read) const {
-    call(helper_, {"unpack", image ? "image" : "root"}, archive, Target{target.fd(), target}, std::move(stop), read);
+    call(helper_, {"unpack", image ? "image" : "root"}, archive, Targets{{target.fd()}, target}, std::move(stop), read);
 }
 
 nlohmann::json Cage::backup_index(int archive, std::stop_token stop) const {
     const auto format = detect_format(archive);
     if (!ends_well(archive, format, size_of(archive)))
         throw Error{ErrorCode::InvalidArgument, "Damaged backup: truncated file"};
-    auto reply = call(helper_, {"glance", "document", "backup/index.yaml"}, archive, {}, std::move(stop));
-    if (!reply.value("has_metadata", false))
+    auto reply = call(helper_, {"glance", "document", {"backup/index.yaml"}}, archive, {}, std::move(stop)).at("parts");
+    if (!reply.at(0).value("has_metadata", false))
         throw Error{ErrorCode::InvalidArgument, "Backup is missing at \"backup/index.yaml\""};
-    return std::move(reply["metadata"]);
+    return std::move(reply[0]["metadata"]);
 }
 
 nlohmann::json Cage::backup_document(int archive, const std::string& name, std::stop_token stop) const {
-    auto reply = call(helper_, {.mode = "glance", .content = "document", .prefix = name, .sparse = true}, archive, {},
-                      std::move(stop));
-    return std::move(reply["metadata"]);
+    auto reply = call(helper_, {.mode = "glance", .content = "document", .names = {name}, .sparse = true}, archive, {},
+                      std::move(stop))
+                     .at("parts");
+    return std::move(reply.at(0)["metadata"]);
 }
 
-void Cage::unpack_backup(int archive, const Dir& target, const std::string& prefix, std::stop_token stop) const {
-    unpack_instance(helper_, archive, target, prefix, std::move(stop));
+/// A squashfs is not read from its beginning to its end anyway.
+std::size_t Cage::most_parts(int archive) { return detect_format(archive) == Format::Squashfs ? 1 : 64; }
+
+void Cage::unpack_backup(int archive, const std::vector<Tree>& trees, std::stop_token stop) const {
+    unpack_instances(helper_, archive, trees, std::move(stop));
 }
 
-void unpack_backup_with_devices(const HelperProgram& helper, int archive, const Dir& target, const std::string& prefix,
+void unpack_backup_with_devices(const HelperProgram& helper, int archive, const std::vector<Cage::Tree>& trees,
                                 std::stop_token stop) {
-    const auto nodes = unpack_instance(helper, archive, target, prefix, std::move(stop));
-    if (nodes.size() > kMaxNodes) throw Error{ErrorCode::InvalidArgument, "The backup has too many device nodes"};
-    for (const auto& node : nodes)
-        make_node(target, node);
+    const auto left_out = unpack_instances(helper, archive, trees, std::move(stop));
+    for (std::size_t i = 0; i < trees.size(); ++i) {
+        if (left_out.at(i).size() > kMaxNodes)
+            throw Error{ErrorCode::InvalidArgument, "The backup has too many device nodes"};
+        for (const auto& node : left_out.at(i))
+            make_node(trees[i].target, node);
+    }
 }
 
-void Cage::unpack_tree(int archive, const Dir& target, const std::string& prefix, std::stop_token stop) const {
-    const Task task{.mode = "unpack", .content = "tree", .prefix = prefix + "/", .any_owner = true};
-    const auto reply = call(helper_, task, archive, Target{target.fd(), target}, std::move(stop));
-    if (!reply.value("has_content", false))
-        throw Error{ErrorCode::InvalidArgument, "The backup has nothing at " + text::quote(prefix)};
+void Cage::unpack_trees(int archive, const std::vector<Tree>& trees, std::stop_token stop) const {
+    std::size_t at = 0;
+    for (const auto& part : unpack_trees_as(helper_, "tree", archive, trees, std::move(stop))) {
+        if (!part.value("has_content", false)) refuse_missing(trees.at(at).prefix);
+        ++at;
+    }
 }
 
-void Cage::extract(int archive, const std::string& member, int out, const Dir& space, std::stop_token stop) const {
-    const Task task{.mode = "unpack", .content = "member", .prefix = member, .any_owner = true, .sparse = true};
-    const auto reply = call(helper_, task, archive, Target{out, space}, std::move(stop));
-    if (!reply.value("has_content", false))
-        throw Error{ErrorCode::InvalidArgument, "The backup has nothing at " + text::quote(member)};
+void Cage::extract(int archive, const std::vector<Member>& members, const Dir& space, std::stop_token stop) const {
+    const auto found = count_found(extract_members(helper_, archive, members, space, std::move(stop)));
+    if (found < members.size()) refuse_missing(members[found].name);
+}
+
+std::size_t Cage::stream(int archive, const std::vector<Member>& members, const Dir& space, std::stop_token stop,
+                         const std::function<void()>& begun) const {
+    const auto reply =
+        extract_members(helper_, archive, members, space, std::move(stop), [&](std::int64_t) { begun(); });
+    const auto found = count_found(reply);
+    if (found < members.size() && !reply.value("unordered", false)) refuse_missing(members[found].name);
+    return found;
 }
 
 } // namespace lxdcore::image

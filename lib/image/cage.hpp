@@ -5,6 +5,7 @@
 #include <functional>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -41,14 +42,30 @@ public:
     nlohmann::json backup_index(int archive, std::stop_token stop) const;
     /// Another document of a backup; null if it has none.
     nlohmann::json backup_document(int archive, const std::string& name, std::stop_token stop) const;
-    /// What a backup has below @p prefix ("backup/container"): metadata.yaml, templates and rootfs. All of the archive
-    /// is read. @throws Error InvalidArgument if that has no rootfs
-    void unpack_backup(int archive, const Dir& target, const std::string& prefix, std::stop_token stop) const;
-    /// Everything below @p prefix, and the owner and mode of that directory. @throws Error InvalidArgument for nothing
-    void unpack_tree(int archive, const Dir& target, const std::string& prefix, std::stop_token stop) const;
-    /// The content of one file into @p out, a regular file (zeros become holes) or a pipe, whose reader may be slow.
-    /// @p space is where it ends up. @throws Error InvalidArgument if the archive has no such file
-    void extract(int archive, const std::string& member, int out, const Dir& space, std::stop_token stop) const;
+    // Parts of backups, in one pass over the archive, in whatever order it has them: at most most_parts() at a time.
+    struct Tree {
+        std::string prefix; ///< "backup/container"
+        Dir target;
+    };
+    static std::size_t most_parts(int archive);
+    /// What a backup has below each prefix: metadata.yaml, templates and rootfs.
+    /// @throws Error InvalidArgument if one has no rootfs
+    void unpack_backup(int archive, const std::vector<Tree>& trees, std::stop_token stop) const;
+    /// Everything below the prefixes, and the owner and mode of those directories.
+    /// @throws Error InvalidArgument for nothing
+    void unpack_trees(int archive, const std::vector<Tree>& trees, std::stop_token stop) const;
+    struct Member {
+        std::string name;
+        int out; ///< a regular file, where zeros become holes
+    };
+    /// The content of some files. @p space is where it ends up.
+    /// @throws Error InvalidArgument if the archive has no such file
+    void extract(int archive, const std::vector<Member>& members, const Dir& space, std::stop_token stop) const;
+    /// As extract(), into sockets, whose readers may be slow and read one after the other; each is shut down at the end
+    /// of its content. @p begun: the child has them, other copies can be closed. Gives how many were written: an
+    /// archive with another order ends the pass before the first that did not come in its turn, and one may be none.
+    std::size_t stream(int archive, const std::vector<Member>& members, const Dir& space, std::stop_token stop,
+                       const std::function<void()>& begun) const;
 
 private:
     const HelperProgram& helper_;

@@ -2,16 +2,16 @@
 #pragma once
 
 #include <stop_token>
-#include <string>
+#include <vector>
 
-#include "util/dir.hpp"
+#include "image/cage.hpp"
 #include "util/helper_program.hpp"
 
 namespace lxdcore::image {
 
-/// Cage::unpack_backup() of a privileged instance: the host makes the device nodes that the cage must leave out. Those
-/// of a squashfs stay away. Reentrant.
-void unpack_backup_with_devices(const HelperProgram& helper, int archive, const Dir& target, const std::string& prefix,
+/// Cage::unpack_backup() of privileged instances: the host makes the device nodes that the cage must leave out.
+/// Those of a squashfs stay away. Reentrant.
+void unpack_backup_with_devices(const HelperProgram& helper, int archive, const std::vector<Cage::Tree>& trees,
                                 std::stop_token stop);
 
 } // namespace lxdcore::image

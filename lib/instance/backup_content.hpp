@@ -21,14 +21,14 @@ struct BackupContent {
     bool devices = false;               ///< device nodes too: of a privileged instance
     std::vector<BackupPart> parts = {}; ///< in the form of a storage driver; empty: files
 
-    /// What the archive has for the volume itself ("") or a snapshot, staged. It is read once for each part.
+    /// What the archive has for each, staged: all or none. It is read once, whatever its order (streams: in theirs).
     /// @p space: where the pool is, for how much of it is free. @throws Error InvalidArgument, NoSpace, Cancelled
-    storage::Staged stage(const HelperProgram& helper, storage::StorageDriver& driver, const storage::VolumeId& as,
-                          const std::string& snapshot, const Dir& space, const std::stop_token& stop) const;
+    std::vector<storage::Staged> stage(const HelperProgram& helper, storage::StorageDriver& driver,
+                                       const std::vector<storage::VolumeId>& as, const Dir& space,
+                                       const std::stop_token& stop) const;
 
 private:
-    storage::Staged receive(const image::Cage& cage, storage::StorageDriver& driver, const storage::VolumeId& as,
-                            const std::string& snapshot, const Dir& space, const std::stop_token& stop) const;
+    struct Work;
     BackupLayout layout() const {
         return kind == Kind::Instance ? BackupLayout::of_instance() : BackupLayout::of_volume();
     }

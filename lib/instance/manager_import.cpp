@@ -120,13 +120,12 @@ void Manager::create_imported(const Creation& creation, OperationContext& op) {
         content.parts = backup_parts(image::Cage{s_.helper}, *import.archive, import.backend, import.snapshots,
                                      s_.storage.get(creation.pool).driver);
     const auto space = s_.state_dir.dir("storage-pools").dir(creation.pool);
-    s_.storage.create_staged(
-        creation.pool, ref.project, ref.name, import.snapshots,
-        [&](storage::StorageDriver& driver, const storage::VolumeId& as, const std::string& snapshot) {
-            auto staged = content.stage(s_.helper, driver, as, snapshot, space, op.stop_token());
-            fault_point("import:staged");
-            return staged;
-        });
+    s_.storage.create_staged(creation.pool, ref.project, ref.name, import.snapshots,
+                             [&](storage::StorageDriver& driver, const std::vector<storage::VolumeId>& as) {
+                                 auto staged = content.stage(s_.helper, driver, as, space, op.stop_token());
+                                 fault_point("import:staged");
+                                 return staged;
+                             });
     fault_point("import:volume");
 }
 

@@ -43,13 +43,12 @@ void VolumeBackupsImpl::run_import(const VolumeImport& request, const VolumeInde
                                      s_.pools.get(request.pool).driver);
     }
     const auto space = s_.state_dir.dir("storage-pools").dir(request.pool);
-    s_.volumes.create_staged(
-        index.volume, index.snapshots,
-        [&](storage::StorageDriver& driver, const storage::VolumeId& as, const std::string& snapshot) {
-            auto staged = content.stage(s_.helper, driver, as, snapshot, space, op.stop_token());
-            fault_point("volume-import:staged");
-            return staged;
-        });
+    s_.volumes.create_staged(index.volume, index.snapshots,
+                             [&](storage::StorageDriver& driver, const std::vector<storage::VolumeId>& as) {
+                                 auto staged = content.stage(s_.helper, driver, as, space, op.stop_token());
+                                 fault_point("volume-import:staged");
+                                 return staged;
+                             });
 }
 
 } // namespace lxdcore::instance

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Volumes that are made from outside, and what follows a volume.
+#include <optional>
 #include <utility>
 
 #include <lxdcore/error.hpp>
 
 #include "storage/custom_impl.hpp"
+#include "storage/staged_volumes.hpp"
 #include "util/fault_point.hpp"
 #include "util/names.hpp"
-#include "util/rollback.hpp"
 
 namespace lxdcore::storage {
 
@@ -26,9 +27,16 @@ void CustomVolumesImpl::create_staged(const NewVolume& volume, const std::vector
     const auto guards = lock({&row});
     require_free(row);
     check_config(row, row.config);
+    const auto pool = access_.driver(row.pool);
+    std::optional<StagedVolumes> staged; // by the time that the volume's turn has come
     publish_new(
-        row, [&](StorageDriver& driver, const VolumeId& as) { return stage(driver, as, ""); },
-        [&](Row& made, StorageDriver& driver) {
+        row, [&](StorageDriver&, const VolumeId&) { return staged->take_last(); },
+        [&](Row& made, StorageDriver&) {
+            std::vector<VolumeId> ids;
+            for (const auto& one : snapshots)
+                ids.push_back(custom_snapshot(made, one.name));
+            ids.push_back(custom_volume(made));
+            staged.emplace(*pool, stage(*pool, ids));
             for (const auto& one : snapshots) {
                 global_.write([&](db::Transaction& tx) {
                     snapshots_.insert(tx, {.volume = made.id,
@@ -37,11 +45,7 @@ void CustomVolumesImpl::create_staged(const NewVolume& volume, const std::vector
                                            .expires_at = one.expires_at,
                                            .config = one.config});
                 });
-                const auto staged = stage(driver, custom_snapshot(made, one.name), one.name);
-                Rollback undo;
-                undo.add([&] { driver.discard(staged); });
-                driver.publish(staged);
-                undo.commit();
+                staged->publish_next();
                 fault_point("volume-import:snapshot");
             }
         });

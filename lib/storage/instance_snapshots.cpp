@@ -8,7 +8,9 @@
 
 #include "storage/copy_progress.hpp"
 #include "storage/manager_impl.hpp"
+#include "storage/staged_volumes.hpp"
 #include "storage/volume_stream.hpp"
+#include "util/fault_point.hpp"
 #include "util/rollback.hpp"
 #include "util/text.hpp"
 
@@ -122,21 +124,23 @@ void StorageManagerImpl::create_staged(const std::string& pool, const std::strin
     Rollback undo;
     create_volume(pool, project, instance, [&](StorageDriver& driver, const VolumeId& as) {
         const auto row = need_volume(project, instance);
+        std::vector<VolumeId> ids;
         for (const auto& snapshot : snapshots) {
-            const auto id = instance_volume(row, snapshot);
-            driver.remove(id); // without a row it is what an interruption left
-            const auto staged = stage(driver, id, snapshot);
-            Rollback discard;
-            discard.add([&] { driver.discard(staged); });
-            driver.publish(staged);
-            discard.commit();
-            undo.add([owner = need_pool(pool), id] { owner->driver->remove(id); });
-            global_.write([&](db::Transaction& tx) {
-                if (!snapshots_repository_.find(tx, row.id, snapshot))
-                    snapshots_repository_.insert(tx, {.volume = row.id, .name = snapshot});
-            });
+            ids.push_back(instance_volume(row, snapshot));
+            driver.remove(ids.back()); // without a row it is what an interruption left
         }
-        return stage(driver, as, "");
+        ids.push_back(as);
+        StagedVolumes staged{driver, stage(driver, ids)};
+        for (std::size_t i = 0; i < snapshots.size(); ++i) {
+            staged.publish_next();
+            undo.add([owner = need_pool(pool), id = ids[i]] { owner->driver->remove(id); });
+            global_.write([&](db::Transaction& tx) {
+                if (!snapshots_repository_.find(tx, row.id, snapshots[i]))
+                    snapshots_repository_.insert(tx, {.volume = row.id, .name = snapshots[i]});
+            });
+            fault_point("import:snapshot");
+        }
+        return staged.take_last();
     });
     undo.commit();
 }

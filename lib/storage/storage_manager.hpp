@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <nlohmann/json_fwd.hpp>
 
@@ -25,8 +26,8 @@ using VolumeFiller = std::function<void(const Dir& target, OperationContext& op)
 struct Staged;
 struct VolumeId;
 class StorageDriver;
-/// Stages what is to become a volume (@p snapshot "") or a snapshot of it.
-using StageContent = std::function<Staged(StorageDriver& driver, const VolumeId& as, const std::string& snapshot)>;
+/// Stages what is to become the snapshots of a volume and, last, the volume: all of them or none.
+using StageContent = std::function<std::vector<Staged>(StorageDriver& driver, const std::vector<VolumeId>& as)>;
 
 /// What a new instance volume is a copy of.
 struct InstanceVolume {

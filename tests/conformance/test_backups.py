@@ -72,6 +72,59 @@ def test_snapshots_go_with_an_export_and_come_back(daemon, filled, other, tmp_pa
     assert daemon.lxc("exec", other, "--", "cat", FILE).stdout == "content\n"
 
 
+def bytes_read(daemon):
+    """By the daemon and the processes that it has waited for."""
+    with open(f"/proc/{daemon.pid}/io") as file:
+        return int(next(line for line in file if line.startswith("rchar:")).split()[1])
+
+
+@pytest.mark.ours
+def test_an_archive_is_read_once_however_many_snapshots_it_has(daemon, other):
+    content = os.urandom(2 << 20)
+    names = [f"s{i}" for i in range(8)]
+    extra = [member(f"backup/{part}/rootfs/large", content=content)
+             for part in ["container", *(f"snapshots/{n}" for n in names)]]
+    data = backups.archive(backups.index(other, snapshots=names), extra=extra)
+    before = bytes_read(daemon)
+    backups.upload(daemon, data)
+    assert bytes_read(daemon) - before < 3 * len(data)  # it is judged before it is unpacked
+    top = daemon.dir / "storage-pools/default"
+    for made in (top / "containers" / other, *(top / "containers-snapshots" / other / n for n in names)):
+        assert (made / "rootfs/large").read_bytes() == content
+
+
+@pytest.mark.ours
+@pytest.mark.limit(300)
+def test_more_snapshots_than_one_pass_takes_are_imported(daemon, other):
+    names = [f"s{i}" for i in range(130)]
+    extra = [member(f"backup/snapshots/{n}/rootfs/name", content=n.encode()) for n in names]
+    backups.upload(daemon, backups.archive(backups.index(other, snapshots=names), extra=extra))
+    top = daemon.dir / "storage-pools/default/containers-snapshots" / other
+    assert {n: (top / n / "rootfs/name").read_text() for n in names} == {n: n for n in names}
+
+
+@pytest.mark.ours
+def test_the_parts_of_an_archive_may_come_in_any_order(daemon, other):
+    def extra(name):
+        return [member(f"backup/{part}/rootfs/{name}", content=f"{part} {name}".encode())
+                for part in ("container", "snapshots/s1", "snapshots/s0")]
+    index, *rest = backups.members(backups.index(other, snapshots=["s0", "s1"]))
+    backups.upload(daemon, backups.make_tar([*reversed(extra("one")), *reversed(rest), index, *extra("two")]))
+    top = daemon.dir / "storage-pools/default"
+    for part, made in (("container", top / "containers" / other), ("snapshots/s0", top / "containers-snapshots" / other / "s0"),
+                       ("snapshots/s1", top / "containers-snapshots" / other / "s1")):
+        for name in ("one", "two"):
+            assert (made / "rootfs" / name).read_text() == f"{part} {name}"
+
+
+@pytest.mark.ours
+def test_r03_a_part_of_an_archive_links_to_nothing_of_another(daemon):
+    for link in ("backup/snapshots/s0/rootfs/x", "backup/container/rootfs/../../snapshots/s0/rootfs/x"):
+        refused(daemon, backups.archive(backups.index("liar", snapshots=["s0"]), extra=[
+            member("backup/snapshots/s0/rootfs/x", content=b"x"),
+            member("backup/container/rootfs/y", kind=tarfile.LNKTYPE, linkname=link)]))
+
+
 @pytest.mark.parametrize("compression", ["none", "gzip", "gzip -1", "bzip2", "xz", "lzma", "zstd"])
 def test_all_compressors_go_both_ways(daemon, container, other, tmp_path, compression):
     daemon.lxc("export", container, tmp_path / "b", "--compression", compression, "--instance-only")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Backups in the form of btrfs: streams of subvolumes, to a real LXD and back, and streams that lie."""
+import io
 import os
 import shutil
 import tarfile
@@ -176,6 +177,23 @@ def check_volume(daemon, pool, name):
     run("btrfs", "subvolume", "show", test_volume_backups.content(daemon, name, pool=pool) / "nest")
 
 
+@pytest.mark.ours
+@pytest.mark.limit(300)
+def test_streams_may_come_in_any_order(daemon, pool, tmp_path):
+    fill(daemon, "o1")
+    daemon.lxc("export", "o1", tmp_path / "b", "--optimized-storage", "--compression", "none")
+    with tarfile.open(tmp_path / "b") as tar:
+        kept = [(m, tar.extractfile(m).read()) for m in tar.getmembers()]
+    remove(daemon, "o1")
+    for number, order in enumerate(([7, 6, 5, 4, 3, 2, 1, 0], [2, 3, 1, 0, 6, 7, 4, 5])):
+        with tarfile.open(tmp_path / "c", "w") as tar:
+            for i in order:
+                tar.addfile(kept[i][0], io.BytesIO(kept[i][1]))
+        daemon.lxc("import", tmp_path / "c", f"o{number}", "-s", pool)
+        check(daemon, f"o{number}")
+        remove(daemon, f"o{number}")
+
+
 # -- a real LXD --------------------------------------------------------------------------------------------------------
 @pytest.mark.ours
 @pytest.mark.limit(400)
@@ -258,7 +276,7 @@ def test_streams_that_are_none_are_refused(refused, outside):
     index = backups.index("liar", **OPTIMIZED)
     one = header(("/", ""))
     for what, data in (("garbage", b"hello" * 1000), ("nothing", b""), ("half", whole[:len(whole) // 2]),
-                       ("more", whole + b"x" * 300000), ("no end", whole[:-10])):
+                       ("more", whole + b"x" * 300000), ("one more", whole + b"x"), ("no end", whole[:-10])):
         assert refused(archive(index, {"container.bin": data}, one)), what
     refused(archive(index, {}, one))
     refused(archive(index, {"other.bin": whole}, one))

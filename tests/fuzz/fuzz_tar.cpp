@@ -22,10 +22,10 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const helper::UnpackLimits limits{.bytes = 8 << 20, .entries = 1000, .ratio = 100, .floor = 1 << 20};
     fuzz::refused_or_done([&] {
         const auto upto = (data[0] & 2) != 0 ? helper::ReadUpTo::Kind : helper::ReadUpTo::End;
-        const helper::ArchiveContent content{.image = (data[0] & 1) != 0,
-                                             .prefix = (data[0] & 4) != 0 ? "backup/container/" : "",
-                                             .document = (data[0] & 8) != 0 ? "backup/index.yaml" : ""};
-        const auto found = reader.read(archive, -1, content, upto, limits);
+        helper::ArchiveContent content{
+            .image = (data[0] & 1) != 0, .prefixes = {}, .document = (data[0] & 8) != 0 ? "backup/index.yaml" : ""};
+        if ((data[0] & 4) != 0) content.prefixes = {"backup/snapshots/s0/", "backup/container/"};
+        const auto found = reader.read(archive, {}, content, upto, limits);
         fuzz::require(found.bytes <= limits.bytes && found.entries <= limits.entries);
     });
     ::close(archive);

@@ -278,10 +278,17 @@ TEST_CASE_FIXTURE(Fixture, "the row says where an interrupted renaming ends") {
 TEST_CASE_FIXTURE(Fixture, "volumes from outside are complete with their snapshots, or not there") {
     const storage::NewVolume volume{.pool = "p", .project = "default", .name = "v", .config = {{"user.a", "b"}}};
     const auto stage = [](const std::string& broken) {
-        return [broken](storage::StorageDriver& driver, const storage::VolumeId& as, const std::string& snapshot) {
-            if (snapshot == broken) throw Error{ErrorCode::InvalidArgument, "bad archive"};
-            auto staged = driver.stage(as);
-            driver.open_staged(staged).write("file", "content of " + snapshot);
+        return [broken](storage::StorageDriver& driver, const std::vector<storage::VolumeId>& as) {
+            std::vector<storage::Staged> staged;
+            for (const auto& one : as) {
+                if (one.snapshot == broken) {
+                    for (const auto& done : staged)
+                        driver.discard(done);
+                    throw Error{ErrorCode::InvalidArgument, "bad archive"};
+                }
+                staged.push_back(driver.stage(one));
+                driver.open_staged(staged.back()).write("file", "content of " + one.snapshot);
+            }
             return staged;
         };
     };

@@ -318,16 +318,19 @@ TEST_CASE_FIXTURE(Fixture, "a snapshot that was interrupted leaves neither row n
     make_pool();
     manager->create_empty("p", "default", "c1", op);
     SUBCASE("by a failure") {
-        const auto fail = [](storage::StorageDriver& driver, const storage::VolumeId& as, const std::string& snapshot) {
-            if (snapshot.empty()) throw Error{ErrorCode::NoSpace, "full"};
-            return driver.stage(as);
+        const auto fail = [](storage::StorageDriver&,
+                             const std::vector<storage::VolumeId>&) -> std::vector<storage::Staged> {
+            throw Error{ErrorCode::NoSpace, "full"};
         };
         CHECK_THROWS_WITH(manager->create_staged("p", "default", "c2", {"s0", "s1"}, fail), "full");
         CHECK_THROWS(manager->pool_of("default", "c2"));
     }
     SUBCASE("by the death of the process while it was made from outside") {
-        const auto stage = [](storage::StorageDriver& driver, const storage::VolumeId& as, const std::string&) {
-            return driver.stage(as);
+        const auto stage = [](storage::StorageDriver& driver, const std::vector<storage::VolumeId>& as) {
+            std::vector<storage::Staged> staged;
+            for (const auto& one : as)
+                staged.push_back(driver.stage(one));
+            return staged;
         };
         manager->create_staged("p", "default", "c2", {"s0", "s1"}, stage);
         fs::remove_all(temp / "storage-pools/p/containers/c2");
