@@ -3,7 +3,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cinttypes>
+#include <cstdio>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -71,7 +74,7 @@ Sink into(std::string& text, std::size_t most) {
     };
 }
 
-/// Every complaint is about a device node, which the cage may not make and no instance misses.
+/// Every complaint is about a device node, which the cage may not make.
 bool only_devices(std::string_view complaints) {
     while (!complaints.empty()) {
         const auto line = complaints.substr(0, complaints.find('\n'));
@@ -107,7 +110,8 @@ std::vector<std::string> wanted(const ArchiveContent& content) {
     return {prefix.substr(0, prefix.size() - 1)};
 }
 
-PartSummary unsquash(int archive, int target, const ArchiveContent& content) {
+/// @p left_out: whether there are device nodes, which the cage may not make.
+PartSummary unsquash(int archive, int target, const ArchiveContent& content, bool& left_out) {
     const auto prefix = prefix_of(content);
     if (prefix.empty()) {
         if (::fchdir(target) != 0) throw_errno("unpack");
@@ -129,7 +133,56 @@ PartSummary unsquash(int archive, int target, const ArchiveContent& content) {
     PartSummary summary;
     struct stat status {};
     summary.has_rootfs = ::fstatat(target, "rootfs", &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode);
+    left_out = code != 0;
     return summary;
+}
+
+/// "crw-rw-rw- 0/0   1,  3 2026-01-02 03:04 /backup/container/rootfs/null"; nothing for what is no device node below
+/// @p top, and for whiteouts, which the cage may make.
+std::optional<LeftOutNode> node_of(const std::string& line, const std::string& top) {
+    if (line.size() < 11 || (line[0] != 'c' && line[0] != 'b')) return std::nullopt;
+    LeftOutNode node;
+    int first = 0, second = 0, used = 0;
+    if (std::sscanf(line.c_str() + 10, " %" SCNd64 "/%" SCNd64 " %d,%d %*10s %*5s%n", &node.uid, &node.gid, &first,
+                    &second, &used) != 4 ||
+        used == 0)
+        return std::nullopt;
+    const auto path = line.find(top, 10 + static_cast<std::size_t>(used));
+    if (path != 11 + static_cast<std::size_t>(used)) return std::nullopt;
+    node.path = line.substr(path + top.size() - std::string_view{"rootfs/"}.size());
+    for (int bit = 0; bit < 9; ++bit) {
+        const char seen = line[static_cast<std::size_t>(1 + bit)];
+        if (seen != '-' && seen != 'S' && seen != 'T') node.mode |= 0400u >> bit;
+        if (bit % 3 == 2 && std::string_view{"sStT"}.find(seen) != std::string_view::npos)
+            node.mode |= 04000u >> bit / 3;
+    }
+    node.mode |= line[0] == 'c' ? S_IFCHR : S_IFBLK;
+    // Shown as two parts of the number that is stored, whose higher bits are those of the minor one.
+    const auto stored = static_cast<std::uint32_t>(first) << 8 | (static_cast<std::uint32_t>(second) & 0xff);
+    node.major = stored >> 8 & 0xfff;
+    node.minor = (stored & 0xff) | (stored >> 12 & 0xfff00);
+    if (S_ISCHR(node.mode) && stored == 0) return std::nullopt;
+    return node;
+}
+
+/// The device nodes of an instance, as they are listed. Other names of one are nodes of their own.
+std::vector<LeftOutNode> list_nodes(int archive, const std::string& prefix) {
+    const auto top = "/" + prefix + "rootfs/", path = prefix + "rootfs";
+    std::vector<LeftOutNode> nodes;
+    std::string line;
+    const auto read = [&](std::string_view piece) {
+        for (const char c : piece) {
+            if (c != '\n') {
+                if (line.size() < kMostComplaints) line += c;
+                continue;
+            }
+            if (auto node = node_of(line, top); node && nodes.size() <= kMostNodes) nodes.push_back(std::move(*node));
+            line.clear();
+        }
+    };
+    if (run_unsquashfs(archive, {"-lln", "-d", ""}, {path.c_str()}, STDOUT_FILENO, read) != 0)
+        throw Error{ErrorCode::InvalidArgument, "Damaged image: no squashfs can be read"};
+    return nodes;
 }
 
 /// The text of one file.
@@ -204,10 +257,12 @@ PartSummary read_part(int archive, int target, const ArchiveContent& content, co
     }
     if (target < 0) return glance_at_image(archive);
     if (!content.members.empty()) return extract(archive, target, content.members.front(), limits);
-    auto summary = unsquash(archive, target, content);
+    bool left_out = false;
+    auto summary = unsquash(archive, target, content, left_out);
     if (const auto prefix = prefix_of(content); !prefix.empty()) {
         const auto path = prefix.substr(0, prefix.size() - 1);
         summary.has_content = list(archive, path).find("\n/" + path + "\n") != std::string::npos;
+        if (content.image && left_out) summary.nodes = list_nodes(archive, prefix);
     }
     return summary;
 }

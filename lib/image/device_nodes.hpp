@@ -10,7 +10,7 @@
 namespace lxdcore::image {
 
 /// Cage::unpack_backup() of privileged instances: the host makes the device nodes that the cage must leave out.
-/// Those of a squashfs stay away. Reentrant.
+/// Reentrant.
 void unpack_backup_with_devices(const HelperProgram& helper, int archive, const std::vector<Cage::Tree>& trees,
                                 std::stop_token stop);
 

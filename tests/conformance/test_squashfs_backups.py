@@ -125,6 +125,35 @@ def test_a_full_disk_says_so(daemon, api, container, small_disk):
     assert not [f for _, _, files in os.walk(folder) for f in files]
 
 
+@pytest.mark.parametrize("privileged", [True, False], ids=["privileged", "unprivileged"])
+def test_device_nodes_go_with_a_privileged_instance_and_whiteouts_with_all(daemon, api, name, other, tmp_path, privileged):
+    api.run("POST", "/1.0/instances", {"name": name, "source": {"type": "image", "alias": "bb"},
+                                       "config": {"security.privileged": str(privileged).lower()}})
+    try:
+        root = test_backups.volume(daemon, name) / "rootfs/root"
+        made = {"null": (0o024754, 1, 3), "disk a\\b": (0o061600, 259, 1048570), "white": (0o020000, 0, 0)}
+        for node, (mode, major, minor) in made.items():
+            os.mknod(root / node, mode & ~0o7777, os.makedev(major, minor))
+            os.chown(root / node, 12, 70000)
+            os.chmod(root / node, mode & 0o7777)
+        (root / "crw-rw-rw- 0 0").write_text("no node")
+        os.utime(root, (1000, 2000))
+        daemon.lxc("snapshot", name, "s0")
+        daemon.lxc("export", name, tmp_path / "b", "--compression", "squashfs")
+        daemon.lxc("import", tmp_path / "b", other)
+        for volume in (test_backups.volume(daemon, other), daemon.dir / "storage-pools/default/containers-snapshots" / other / "s0"):
+            kept = {}
+            for node in made:
+                if os.path.lexists(volume / "rootfs/root" / node):
+                    seen = (volume / "rootfs/root" / node).lstat()
+                    kept[node] = (seen.st_mode, os.major(seen.st_rdev), os.minor(seen.st_rdev))
+                    assert (seen.st_uid, seen.st_gid) == (12, 70000)
+            assert kept == (made if privileged else {"white": made["white"]})
+            assert (volume / "rootfs/root").stat().st_mtime == 2000
+    finally:
+        api.run("DELETE", f"/1.0/instances/{name}", ok=False)
+
+
 # -- archives that lie -------------------------------------------------------------------------------------------------
 def squashed(tmp_path, document, change=lambda top: None):
     top = tmp_path / "tree"
@@ -139,7 +168,7 @@ def squashed(tmp_path, document, change=lambda top: None):
 
 def test_an_archive_becomes_an_instance(daemon, api, tmp_path):
     def change(top):
-        os.mknod(top / "backup/container/rootfs/null", 0o020666, os.makedev(1, 3))  # which no instance misses
+        os.mknod(top / "backup/container/rootfs/null", 0o020666, os.makedev(1, 3))  # which this one may not have
 
     backups.upload(daemon, squashed(tmp_path, backups.index("sqgood", snapshots=["s0"]), change))
     try:
