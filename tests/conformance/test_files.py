@@ -4,7 +4,9 @@ import contextlib
 import hashlib
 import os
 import stat
+import subprocess
 import threading
+import time
 import urllib.parse
 
 import pytest
@@ -91,6 +93,32 @@ def test_a_sparse_file_beyond_four_gibibytes_is_pulled_in_bounded_memory(api, da
     connection.close()
     assert got == size
     assert most < before + 32
+
+
+@pytest.mark.ours
+@pytest.mark.limit(300)
+def test_a_sparse_file_beyond_four_gibibytes_is_pushed_in_bounded_memory(daemon, container, tmp_path):
+    size = (4 << 30) + 1
+    with open(tmp_path / "big", "wb") as file:
+        file.truncate(size)
+        file.seek(size - 1)
+        file.write(b"e")
+    before, most = resident(daemon), 0.0
+    pushing = subprocess.Popen(["lxc", "file", "push", tmp_path / "big", f"{container}/root/big"], env={**os.environ, **daemon.env},
+                               stdout=subprocess.DEVNULL)
+    while pushing.poll() is None:
+        most = max(most, resident(daemon))
+        time.sleep(0.05)
+    assert pushing.returncode == 0
+    made = daemon.dir / "containers" / container / "rootfs/root/big"
+    try:
+        assert made.stat().st_size == size
+        with open(made, "rb") as file:
+            file.seek(size - 1)
+            assert file.read() == b"e"
+        assert most < before + 32
+    finally:
+        made.unlink()
 
 
 @pytest.mark.ours
