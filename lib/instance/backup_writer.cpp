@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <array>
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <lxdcore/error.hpp>
 
@@ -20,6 +22,8 @@ namespace {
 
 constexpr std::int64_t kCheckEvery = 16 << 20; ///< bytes between two looks at the free space
 constexpr std::chrono::milliseconds kTellEvery{500};
+constexpr off_t kTarBlock = 512;
+constexpr std::size_t kLongName = 300; ///< whose record may make a header longer
 
 std::string size_text(double bytes) {
     static constexpr std::array units{"B", "kB", "MB", "GB", "TB"};
@@ -50,7 +54,9 @@ std::string progress_text(std::int64_t bytes, std::chrono::nanoseconds taken) {
 }
 
 BackupWriter::BackupWriter(int file, const Dir& folder, const Compression& compression, OperationContext& op)
-    : folder_{folder}, op_{op}, out_{compressed_output(file, compression, op.stop_token(), &folder)},
+    : file_{file}, plain_{compression.name == "none"}, folder_{folder}, op_{op}, out_{compressed_output(
+                                                                                     file, compression, op.stop_token(),
+                                                                                     &folder)},
       tar_{[this](const char* data, std::size_t size) { write(data, size); }}, begin_{Clock::now()}, told_{begin_} {}
 
 void BackupWriter::write(const char* data, std::size_t size) {
@@ -63,7 +69,7 @@ void BackupWriter::write(const char* data, std::size_t size) {
     out_->write(data, size);
     if (const auto now = Clock::now(); now - told_ >= kTellEvery) {
         told_ = now;
-        op_.set_progress("create_backup_progress", progress_text(out_->written(), now - begin_));
+        op_.set_progress("create_backup_progress", progress_text(written(), now - begin_));
     }
 }
 
@@ -77,10 +83,42 @@ void BackupWriter::file(const std::string& name, const std::string& content) {
 
 void BackupWriter::file(const std::string& name, int fd) { storage::archive_file(fd, name, tar_, op_.stop_token()); }
 
+void BackupWriter::file(const std::string& name, const std::function<void(int fd)>& fill) {
+    if (plain_ && name.size() < kLongName) return file_in_place(name, fill);
+    const auto temporary = ".stream." + text::random_hex(6);
+    const auto content = folder_.open_file(temporary, O_RDWR | O_CREAT | O_EXCL, 0600);
+    folder_.remove(temporary); // what is in it goes with it
+    fill(content.get());
+    file(name, content.get());
+}
+
+/// The header comes last, into the room that was left for it. A fraction of a second makes it as long for any size.
+void BackupWriter::file_in_place(const std::string& name, const std::function<void(int fd)>& fill) {
+    std::string header;
+    TarWriter tar{[&header](const char* data, std::size_t size) { header.append(data, size); }};
+    TarEntry entry{.name = name, .mode = 0600, .mtime = {.tv_sec = api::Time::now().unix_seconds(), .tv_nsec = 1}};
+    tar.entry(entry);
+    const auto room = static_cast<off_t>(header.size());
+    const auto at = ::lseek(file_, 0, SEEK_CUR);
+    if (at < 0 || ::lseek(file_, room, SEEK_CUR) < 0) throw_errno("backup");
+    fill(file_);
+    const auto end = ::lseek(file_, 0, SEEK_END);
+    if (end < 0) throw_errno("backup");
+    entry.size = end - at - room;
+    header.clear();
+    tar.entry(entry);
+    if (static_cast<off_t>(header.size()) != room) throw Error{ErrorCode::Internal, "tar: header has another size"};
+    if (::pwrite(file_, header.data(), header.size(), at) != static_cast<ssize_t>(header.size())) throw_errno("backup");
+    const auto next = (end + kTarBlock - 1) / kTarBlock * kTarBlock;
+    if (::ftruncate(file_, next) != 0 || ::lseek(file_, next, SEEK_SET) < 0) throw_errno("backup");
+    in_place_ += next - at;
+    op_.set_progress("create_backup_progress", progress_text(written(), Clock::now() - begin_));
+}
+
 void BackupWriter::finish() {
     tar_.finish();
     out_->finish();
-    op_.set_progress("create_backup_progress", progress_text(out_->written(), Clock::now() - begin_));
+    op_.set_progress("create_backup_progress", progress_text(written(), Clock::now() - begin_));
 }
 
 } // namespace lxdcore::instance

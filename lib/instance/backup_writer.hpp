@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -25,18 +26,25 @@ public:
     void file(const std::string& name, const std::string& content); ///< a whole entry
     /// All of an open file, holes and all.
     void file(const std::string& name, int fd);
+    /// A file whose size nobody knows before @p fill has written it: straight into an archive that is not compressed,
+    /// else by way of a nameless file.
+    void file(const std::string& name, const std::function<void(int fd)>& fill);
     void finish();
 
 private:
     using Clock = std::chrono::steady_clock;
     void write(const char* data, std::size_t size);
+    void file_in_place(const std::string& name, const std::function<void(int fd)>& fill);
+    std::int64_t written() const { return out_->written() + in_place_; }
+    const int file_;
+    const bool plain_;
     const Dir& folder_;
     OperationContext& op_;
     std::unique_ptr<CompressedOutput> out_;
     TarWriter tar_;
     const Clock::time_point begin_;
     Clock::time_point told_;
-    std::int64_t until_check_ = 0;
+    std::int64_t until_check_ = 0, in_place_ = 0;
 };
 
 /// How a backup is compressed: as asked, or as the server is set. @throws Error InvalidArgument

@@ -78,14 +78,6 @@ private:
     std::jthread watch_; ///< last: it ends before what it uses
 };
 
-/// A file without a name: what is in it goes with it.
-UniqueFd nameless_file(const Dir& folder) {
-    const auto name = ".stream." + text::random_hex(6);
-    auto file = folder.open_file(name, O_RDWR | O_CREAT | O_EXCL, 0600);
-    folder.remove(name);
-    return file;
-}
-
 } // namespace
 
 std::string part_file(const BackupLayout& layout, const BackupPart& part) {
@@ -152,14 +144,14 @@ void write_optimized(BackupWriter& writer, const BackupLayout& layout, storage::
     const storage::SendReceiveOps::Source* parent = nullptr;
     for (const auto& [snapshot, source] : sources) {
         for (const auto& part : source->parts()) {
-            const auto file = nameless_file(folder);
-            try {
-                source->send(part.path, parent, file.get(), watch.stop());
-            } catch (const Error&) {
-                if (watch.full()) throw Error{ErrorCode::NoSpace, "No space left for the backup"};
-                throw;
-            }
-            writer.file(part_file(layout, {snapshot, part.path, part.read_only}), file.get());
+            writer.file(part_file(layout, {snapshot, part.path, part.read_only}), [&, &from = source](int fd) {
+                try {
+                    from->send(part.path, parent, fd, watch.stop());
+                } catch (const Error&) {
+                    if (watch.full()) throw Error{ErrorCode::NoSpace, "No space left for the backup"};
+                    throw;
+                }
+            });
         }
         parent = source.get();
     }
