@@ -18,6 +18,7 @@
 #include <lxdcore/service/profile_service.hpp>
 #include <lxdcore/service/server_service.hpp>
 #include <lxdcore/service/storage_service.hpp>
+#include <lxdcore/service/storage_volume_service.hpp>
 
 #include "auth/authorizer.hpp"
 #include "http/workers.hpp"
@@ -42,6 +43,7 @@ struct Services {
     ProfileService& profiles;
     NetworkService& networks;
     StorageService& storage;
+    StorageVolumeService& volumes;
     ServerService& server;
     OperationService& operations;
     EventService& events;

@@ -149,6 +149,7 @@ Services services_of(Core& core) {
             core.profiles(),
             core.networks(),
             core.storage(),
+            core.volumes(),
             core.server(),
             core.operations(),
             core.events(),

@@ -16,8 +16,6 @@ namespace {
 
 const std::string kBase = "/1.0/storage-pools";
 
-StorageVolumeService& volumes_of(App& app) { return StorageVolumeService::of(app.core.storage); }
-
 VolumeRef volume_ref(const Request& request) {
     return {.pool = request.param("pool"),
             .project = request.project(),
@@ -41,7 +39,7 @@ Response volumes_of_type(const Request& request, App& app, const std::string& ty
     const auto filter = Filter::parse(request.query("filter"));
     auto list = nlohmann::json::array();
     for (const auto& project : listed_projects(request, app)) {
-        for (const auto& volume : volumes_of(app).list(pool, project, type)) {
+        for (const auto& volume : app.core.volumes.list(pool, project, type)) {
             nlohmann::json json = volume;
             if (!filter.matches(json)) continue;
             list.push_back(request.recursion() == 0 ? nlohmann::json(volume_url(pool, volume)) : std::move(json));
@@ -57,7 +55,7 @@ Response typed_volumes(const Request& request, App& app) {
 }
 
 Response create(const Request& request, App& app, const api::StorageVolumesPost& body) {
-    const auto operation = volumes_of(app).create(request.param("pool"), request.project(), body);
+    const auto operation = app.core.volumes.create(request.param("pool"), request.project(), body);
     return operation ? Response::operation(operation) : Response::empty();
 }
 
@@ -92,38 +90,38 @@ Awaitable<Response> post_typed(Exchange& exchange) {
 }
 
 Response get(const Request& request, App& app) {
-    const auto volume = volumes_of(app).get(volume_ref(request));
+    const auto volume = app.core.volumes.get(volume_ref(request));
     return Response::sync(volume, StorageVolumeService::etag(volume));
 }
 
 Response put(const Request& request, App& app) {
-    volumes_of(app).update(volume_ref(request), decode<api::StorageVolumePut>(request), request.if_match());
+    app.core.volumes.update(volume_ref(request), decode<api::StorageVolumePut>(request), request.if_match());
     return Response::empty();
 }
 
 Response patch(const Request& request, App& app) {
-    volumes_of(app).patch(volume_ref(request), decode<api::StorageVolumePut>(request), request.if_match());
+    app.core.volumes.patch(volume_ref(request), decode<api::StorageVolumePut>(request), request.if_match());
     return Response::empty();
 }
 
 Response move(const Request& request, App& app) {
     const auto body = decode<api::StorageVolumePost>(request);
     const auto ref = volume_ref(request);
-    if (const auto operation = volumes_of(app).move(ref, body)) return Response::operation(operation);
+    if (const auto operation = app.core.volumes.move(ref, body)) return Response::operation(operation);
     return Response::created(entity_url(entity_url(kBase, ref.pool) + "/volumes/" + ref.type, body.name));
 }
 
 Response remove(const Request& request, App& app) {
-    volumes_of(app).remove(volume_ref(request));
+    app.core.volumes.remove(volume_ref(request));
     return Response::empty();
 }
 
-Response state(const Request& request, App& app) { return Response::sync(volumes_of(app).state(volume_ref(request))); }
+Response state(const Request& request, App& app) { return Response::sync(app.core.volumes.state(volume_ref(request))); }
 
 Response snapshots(const Request& request, App& app) {
     const auto ref = volume_ref(request);
     auto list = nlohmann::json::array();
-    for (const auto& snapshot : volumes_of(app).snapshots(ref)) {
+    for (const auto& snapshot : app.core.volumes.snapshots(ref)) {
         if (request.recursion() != 0) {
             list.push_back(snapshot);
             continue;
@@ -136,33 +134,33 @@ Response snapshots(const Request& request, App& app) {
 
 Response post_snapshot(const Request& request, App& app) {
     return Response::operation(
-        volumes_of(app).create_snapshot(volume_ref(request), decode<api::StorageVolumeSnapshotsPost>(request)));
+        app.core.volumes.create_snapshot(volume_ref(request), decode<api::StorageVolumeSnapshotsPost>(request)));
 }
 
 Response get_snapshot(const Request& request, App& app) {
-    const auto snapshot = volumes_of(app).snapshot(volume_ref(request), request.param("snapshot"));
+    const auto snapshot = app.core.volumes.snapshot(volume_ref(request), request.param("snapshot"));
     return Response::sync(snapshot, StorageVolumeService::etag(snapshot));
 }
 
 Response put_snapshot(const Request& request, App& app) {
-    volumes_of(app).update_snapshot(volume_ref(request), request.param("snapshot"),
-                                    decode<api::StorageVolumeSnapshotPut>(request), request.if_match());
+    app.core.volumes.update_snapshot(volume_ref(request), request.param("snapshot"),
+                                     decode<api::StorageVolumeSnapshotPut>(request), request.if_match());
     return Response::empty();
 }
 
 Response patch_snapshot(const Request& request, App& app) {
-    volumes_of(app).patch_snapshot(volume_ref(request), request.param("snapshot"),
-                                   decode<api::StorageVolumeSnapshotPut>(request), request.if_match());
+    app.core.volumes.patch_snapshot(volume_ref(request), request.param("snapshot"),
+                                    decode<api::StorageVolumeSnapshotPut>(request), request.if_match());
     return Response::empty();
 }
 
 Response rename_snapshot(const Request& request, App& app) {
-    return Response::operation(volumes_of(app).rename_snapshot(volume_ref(request), request.param("snapshot"),
-                                                               decode<api::StorageVolumeSnapshotPost>(request)));
+    return Response::operation(app.core.volumes.rename_snapshot(volume_ref(request), request.param("snapshot"),
+                                                                decode<api::StorageVolumeSnapshotPost>(request)));
 }
 
 Response remove_snapshot(const Request& request, App& app) {
-    return Response::operation(volumes_of(app).remove_snapshot(volume_ref(request), request.param("snapshot")));
+    return Response::operation(app.core.volumes.remove_snapshot(volume_ref(request), request.param("snapshot")));
 }
 
 } // namespace

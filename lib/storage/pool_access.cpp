@@ -8,10 +8,6 @@
 
 namespace lxdcore {
 
-StorageVolumeService& StorageVolumeService::of(StorageService& pools) {
-    return storage::PoolAccess::of(pools).custom();
-}
-
 namespace storage {
 
 PoolAccess& PoolAccess::of(StorageService& pools) {

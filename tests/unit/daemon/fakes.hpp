@@ -285,6 +285,33 @@ public:
     void recover_lost(const nlohmann::json&) override {}
 };
 
+class FakeVolumes final : public StorageVolumeService {
+public:
+    std::vector<api::StorageVolume> list(const std::string&, const std::string&, const std::string&) const override {
+        return {};
+    }
+    api::StorageVolume get(const VolumeRef&) const override { return {}; }
+    api::StorageVolumeState state(const VolumeRef&) const override { return {}; }
+    OperationPtr create(const std::string&, const std::string&, const api::StorageVolumesPost&) override {
+        return nullptr;
+    }
+    void update(const VolumeRef&, const api::StorageVolumePut&, const std::string&) override {}
+    void patch(const VolumeRef&, const api::StorageVolumePut&, const std::string&) override {}
+    OperationPtr move(const VolumeRef&, const api::StorageVolumePost&) override { return nullptr; }
+    void remove(const VolumeRef&) override {}
+    std::vector<api::StorageVolumeSnapshot> snapshots(const VolumeRef&) const override { return {}; }
+    api::StorageVolumeSnapshot snapshot(const VolumeRef&, const std::string&) const override { return {}; }
+    OperationPtr create_snapshot(const VolumeRef&, const api::StorageVolumeSnapshotsPost&) override { return nullptr; }
+    void update_snapshot(const VolumeRef&, const std::string&, const api::StorageVolumeSnapshotPut&,
+                         const std::string&) override {}
+    void patch_snapshot(const VolumeRef&, const std::string&, const api::StorageVolumeSnapshotPut&,
+                        const std::string&) override {}
+    OperationPtr rename_snapshot(const VolumeRef&, const std::string&, const api::StorageVolumeSnapshotPost&) override {
+        return nullptr;
+    }
+    OperationPtr remove_snapshot(const VolumeRef&, const std::string&) override { return nullptr; }
+};
+
 class FakeVolumeBackups final : public VolumeBackupService {
 public:
     std::vector<api::StorageVolumeBackup> backups(const VolumeRef&) const override { return {}; }

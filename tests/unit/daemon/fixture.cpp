@@ -29,8 +29,8 @@ TestDaemon::TestDaemon(daemon::Limits limits) {
     instances.operations = images.operations = operations.get();
     const auto sql = [](const std::string&, const std::string&) { return nlohmann::json::object(); };
     server = std::make_unique<daemon::Server>(
-        daemon::Services{instances, images, profiles, networks, storage, settings, *operations, *events, metadata,
-                         backups, volume_backups, snapshots, publishing, metrics, warnings, guests, sql},
+        daemon::Services{instances, images, profiles, networks, storage, volumes, settings, *operations, *events,
+                         metadata, backups, volume_backups, snapshots, publishing, metrics, warnings, guests, sql},
         daemon::Server::Options{dir.path(), limits, [this] { asked_to_stop = true; }}, log);
     server->listen_local({.path = dir.path() / "unix.socket", .group = "", .inherited = -1});
 }

@@ -46,6 +46,7 @@ struct TestDaemon {
     FakeProfiles profiles;
     FakeNetworks networks;
     FakeStorage storage;
+    FakeVolumes volumes;
     FakeServer settings;
     FakeBackups backups;
     FakeVolumeBackups volume_backups;

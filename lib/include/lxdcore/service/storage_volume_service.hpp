@@ -56,8 +56,6 @@ public:
                                          const api::StorageVolumeSnapshotPost& change) = 0;
     virtual OperationPtr remove_snapshot(const VolumeRef& ref, const std::string& name) = 0;
 
-    /// The volumes of these pools. @throws Error Unsupported if they have none but those of instances
-    static StorageVolumeService& of(StorageService& pools);
     static std::string etag(const api::StorageVolume& volume);
     static std::string etag(const api::StorageVolumeSnapshot& snapshot);
 };
