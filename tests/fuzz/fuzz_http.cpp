@@ -49,7 +49,7 @@ daemon::Awaitable<bool> serve_one(daemon::Connection& connection, int& answers) 
 }
 
 daemon::Awaitable<void> serve(daemon::IoThread& thread, daemon::Stream stream, int& answers) {
-    static const daemon::Limits limits;
+    static const daemon::Limits limits = fuzz::patient_limits();
     static daemon::Workers workers{1};
     daemon::Connection connection{limits, workers, thread, std::move(stream)};
     try {

@@ -52,7 +52,7 @@ daemon::Awaitable<void> read_stream(daemon::WebSocket& socket, std::size_t most,
 }
 
 daemon::Awaitable<void> serve(daemon::IoThread& thread, daemon::Stream stream, std::size_t size) {
-    static const daemon::Limits limits;
+    static const daemon::Limits limits = fuzz::patient_limits();
     static const auto request = handshake();
     daemon::WebSocket socket{std::move(stream), thread.deadlines(), limits};
     co_await socket.accept(request);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <exception>
 #include <string>
 #include <string_view>
@@ -13,9 +14,19 @@
 
 #include "fuzz/fuzz.hpp"
 #include "http/io_threads.hpp"
+#include "http/limits.hpp"
 #include "http/stream.hpp"
 
 namespace lxdcore::fuzz {
+
+/// Bounds in which only the input decides: a fuzzer on a busy machine may not get a processor for seconds.
+inline daemon::Limits patient_limits() {
+    constexpr std::chrono::hours kLong{1};
+    daemon::Limits limits;
+    limits.header = limits.handshake = limits.idle = limits.body = limits.json_body = limits.write = limits.ping =
+        kLong;
+    return limits;
+}
 
 /// The other end of a connection: sends an input in pieces, whenever ours waits for more, then closes. Takes what
 /// comes.
