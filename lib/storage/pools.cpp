@@ -248,7 +248,10 @@ void StorageManagerImpl::store_update(db::StoragePoolRow row, api::StringMap con
     Rollback done;
     if (changed) done.add([&] { intents_.end(intent); });
     fault_point("pool-update:intent");
-    if (changed) driver->driver->update_pool(row.config);
+    if (changed) {
+        const std::lock_guard lock{driver->discarding}; // by the names that the pool had
+        driver->driver->update_pool(row.config);
+    }
     fault_point("pool-update:applied");
     global_.write([&](db::Transaction& tx) { pools_repository_.update(tx, row); });
     fault_point("pool-update:recorded");
