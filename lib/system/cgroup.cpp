@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <thread>
@@ -192,18 +193,37 @@ void Cgroup::apply(const std::vector<CgroupItem>& items) const {
     }
 }
 
+namespace {
+
+/// Nothing as well when meanwhile the last process went and took the group along, which a read says by ENODEV.
+std::optional<std::string> read_while_there(const std::optional<Dir>& dir, std::string_view key) {
+    if (!dir) return std::nullopt;
+    UniqueFd file;
+    try {
+        file = dir->open_file(key, O_RDONLY);
+    } catch (const Error& error) {
+        if (error.code() == ErrorCode::NotFound) return std::nullopt;
+        throw;
+    }
+    std::string text;
+    std::array<char, 4096> piece{};
+    while (text.size() < kMaxFile) {
+        const auto size = ::read(file.get(), piece.data(), piece.size());
+        if (size == 0) break;
+        if (size < 0 && errno == EINTR) continue;
+        if (size < 0 && errno == ENODEV) return std::nullopt;
+        if (size < 0) throw_errno(dir->path() + "/" + std::string{key});
+        text.append(piece.data(), static_cast<std::size_t>(size));
+    }
+    return text;
+}
+
+} // namespace
+
 std::optional<std::string> Cgroup::read(std::string_view controller, std::string_view key) const {
     const auto* mount = layout_.find(controller);
     if (mount == nullptr) return std::nullopt;
-    const auto dir = open(*mount);
-    if (!dir) return std::nullopt;
-    try {
-        return dir->read_if_exists(key, kMaxFile);
-    } catch (const Error&) {
-        // Between open and read the last process went and took the group along: ENODEV.
-        if (!open(*mount)) return std::nullopt;
-        throw;
-    }
+    return read_while_there(open(*mount), key);
 }
 
 void Cgroup::freeze(bool frozen) const {
@@ -229,8 +249,8 @@ void Cgroup::freeze(bool frozen) const {
 bool Cgroup::frozen() const {
     if (const auto state = read("freezer", "freezer.state")) return text::trim(*state) == "FROZEN";
     const auto* mount = layout_.unified_mount();
-    const auto dir = mount != nullptr ? open(*mount) : std::nullopt;
-    return dir && field(dir->read_if_exists("cgroup.events"), "frozen") == 1;
+    if (mount == nullptr) return false;
+    return field(read_while_there(open(*mount), "cgroup.events"), "frozen") == 1;
 }
 
 void Cgroup::kill_all() const noexcept {
@@ -284,7 +304,7 @@ Cgroup::Usage Cgroup::usage() const {
     if (const auto ns = read("cpuacct", "cpuacct.usage"))
         out.cpu_ns = number(ns);
     else if (const auto* mount = layout_.unified_mount(); mount != nullptr)
-        if (const auto dir = open(*mount)) out.cpu_ns = field(dir->read_if_exists("cpu.stat"), "usage_usec") * 1000;
+        out.cpu_ns = field(read_while_there(open(*mount), "cpu.stat"), "usage_usec") * 1000;
     return out;
 }
 

@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <string>
+#include <thread>
+
 #include <doctest/doctest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <lxdcore/error.hpp>
 
@@ -214,6 +219,25 @@ TEST_CASE("usage is read from either layout") {
     CHECK(cgroup.usage().cpu_ns == 12000);
     CHECK(cgroup.directories().size() == 1);
     CHECK(!Cgroup{new_layout, "d"}.exists());
+}
+
+TEST_CASE("a group that goes while it is read is not there") {
+    const auto host = CgroupLayout::detect();
+    const auto* mount = host.unified_mount();
+    if (mount == nullptr || ::geteuid() != 0) return; // needs a real one
+    const CgroupLayout unified{{*mount}};
+    const auto name = "lxdcore-test-" + std::to_string(::getpid());
+    std::jthread comes_and_goes{[path = mount->path + "/" + name](const std::stop_token& stop) {
+        while (!stop.stop_requested()) {
+            ::mkdir(path.c_str(), 0755);
+            ::rmdir(path.c_str());
+        }
+    }};
+    const Cgroup group{unified, name};
+    for (int i = 0; i < 20'000; ++i) {
+        REQUIRE_NOTHROW(group.frozen());
+        REQUIRE_NOTHROW(group.usage());
+    }
 }
 
 TEST_CASE("settings land in the files of the instance, and unknown files are left out") {
