@@ -30,8 +30,11 @@ const std::vector<std::string>& ServerService::api_extensions() {
         "file_delete",                     // DELETE of files
         "file_append",                     // X-LXD-write: append
         "network_dhcp_expiry",             // ipv4.dhcp.expiry
+        "storage_lvm_vg_rename",           // lvm.vg_name
+        "storage_lvm_thinpool_rename",     // lvm.thinpool_name
         "image_create_aliases",
         "container_only_migration",    // copies without snapshots
+        "storage_lvm_use_thinpool",    // lvm.use_thinpool
         "storage_btrfs_mount_options", // aliases at image creation
         "entity_description",          // descriptions
         "image_force_refresh",         // POST …/refresh
@@ -97,6 +100,7 @@ const std::vector<std::string>& ServerService::api_extensions() {
         "container_syscall_intercept_mount_fuse",         // the same by programs of guests
         "image_profiles",                                 // profiles of images
         "resources_disk_id",                              // disks: device_id
+        "storage_lvm_stripes",                            // lvm.stripes
         "api_filtering",                                  // filter= of lists
         "instance_nic_network",                           // network= of NICs
         "firewall_driver",                                // environment: firewall
@@ -143,6 +147,7 @@ const std::vector<std::string>& ServerService::api_extensions() {
         "storage_volume_state",                           // state of volumes
         "custom_volume_refresh",                          // refresh of a copy
         "container_syscall_intercept_sched_setscheduler", // realtime scheduling
+        "storage_lvm_thinpool_metadata_size",             // lvm.thinpool_metadata_size
         "storage_volume_state_total",                     // total in the state of volumes
         "instance_file_head",                             // HEAD of files
         "resources_pci_vpd",                              // vital product data
