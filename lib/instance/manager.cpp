@@ -209,6 +209,18 @@ bool Manager::in_use(const InstanceRef& ref) const {
 
 namespace {
 
+/// The instances of a project and what expands them, of one moment.
+std::pair<std::vector<db::InstanceRow>, Expander> read_project(db::Database& global, const db::InstanceRepository& repo,
+                                                               const std::string& project) {
+    std::vector<db::InstanceRow> rows;
+    std::vector<db::ProfileRow> profiles;
+    global.read([&](db::Transaction& tx) {
+        rows = repo.list(tx, project);
+        profiles = repo.profiles(tx, project);
+    });
+    return {std::move(rows), Expander{std::move(profiles)}};
+}
+
 /// As it is now; a copy only where that differs from what was read.
 void visit_as(const api::Instance& known, api::Status status, const InstanceService::Visit& visit) {
     if (known.status_code == status) return visit(known, nullptr);
@@ -226,13 +238,7 @@ void Manager::each(const std::string& project, bool with_state, const Visit& vis
             visit_as(known, runtime_.status({known.project, known.name}), visit);
         return;
     }
-    std::vector<db::InstanceRow> rows;
-    std::vector<db::ProfileRow> profiles;
-    s_.global.read([&](db::Transaction& tx) {
-        rows = repo_.list(tx, project);
-        profiles = repo_.profiles(tx, project);
-    });
-    const Expander expander{std::move(profiles)};
+    auto [rows, expander] = read_project(s_.global, repo_, project);
     for (auto& row : rows) {
         auto instance = expander.expand(std::move(row));
         const auto state = state_of(instance);
@@ -244,13 +250,7 @@ ListCache::List Manager::listed(const std::string& project) const {
     const auto commits = s_.global.commits();
     if (auto known = lists_.lock()->find(project, commits)) return known;
     auto list = std::make_shared<std::vector<api::Instance>>();
-    std::vector<db::InstanceRow> rows;
-    std::vector<db::ProfileRow> profiles;
-    s_.global.read([&](db::Transaction& tx) {
-        rows = repo_.list(tx, project);
-        profiles = repo_.profiles(tx, project);
-    });
-    const Expander expander{std::move(profiles)};
+    auto [rows, expander] = read_project(s_.global, repo_, project);
     list->reserve(rows.size());
     for (auto& row : rows)
         list->push_back(to_api(expander.expand(std::move(row))));
