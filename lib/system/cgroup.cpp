@@ -195,14 +195,14 @@ void Cgroup::apply(const std::vector<CgroupItem>& items) const {
 
 namespace {
 
-/// Nothing as well when meanwhile the last process went and took the group along, which a read says by ENODEV.
+/// Nothing as well when meanwhile the last process went and took the group along: ENODEV of the open or of a read.
 std::optional<std::string> read_while_there(const std::optional<Dir>& dir, std::string_view key) {
     if (!dir) return std::nullopt;
     UniqueFd file;
     try {
         file = dir->open_file(key, O_RDONLY);
-    } catch (const Error& error) {
-        if (error.code() == ErrorCode::NotFound) return std::nullopt;
+    } catch (const Error&) { // a directory that is removed finds nothing any more
+        if (!dir->exists(key)) return std::nullopt;
         throw;
     }
     std::string text;
