@@ -13,6 +13,7 @@
 #include "config/validators.hpp"
 #include "db/config_repository.hpp"
 #include "image/cage.hpp"
+#include "storage/block_content.hpp"
 #include "storage/tree_archive.hpp"
 #include "util/text.hpp"
 
@@ -81,7 +82,9 @@ void BackupWriter::file(const std::string& name, const std::string& content) {
     if (!content.empty()) tar_.data(content.data(), content.size());
 }
 
-void BackupWriter::file(const std::string& name, int fd) { storage::archive_file(fd, name, tar_, op_.stop_token()); }
+void BackupWriter::file(const std::string& name, const storage::OpenBlock& content) {
+    storage::archive_file(content.file.get(), content.size, name, tar_, op_.stop_token());
+}
 
 void BackupWriter::file(const std::string& name, const std::function<void(int fd)>& fill) {
     if (plain_ && name.size() < kLongName) return file_in_place(name, fill);
@@ -89,7 +92,7 @@ void BackupWriter::file(const std::string& name, const std::function<void(int fd
     const auto content = folder_.open_file(temporary, O_RDWR | O_CREAT | O_EXCL, 0600);
     folder_.remove(temporary); // what is in it goes with it
     fill(content.get());
-    file(name, content.get());
+    storage::archive_file(content.get(), storage::block_size(content.get()), name, tar_, op_.stop_token());
 }
 
 /// The header comes last, into the room that was left for it. A fraction of a second makes it as long for any size.

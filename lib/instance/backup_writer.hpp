@@ -10,6 +10,7 @@
 #include <lxdcore/operation.hpp>
 
 #include "db/database.hpp"
+#include "storage/volume_mounts.hpp"
 #include "util/compressed_output.hpp"
 #include "util/dir.hpp"
 #include "util/tar_writer.hpp"
@@ -25,7 +26,7 @@ public:
     TarWriter& tar() { return tar_; }
     void file(const std::string& name, const std::string& content); ///< a whole entry
     /// All of an open file, holes and all.
-    void file(const std::string& name, int fd);
+    void file(const std::string& name, const storage::OpenBlock& content);
     /// A file whose size nobody knows before @p fill has written it: straight into an archive that is not compressed,
     /// else by way of a nameless file.
     void file(const std::string& name, const std::function<void(int fd)>& fill);

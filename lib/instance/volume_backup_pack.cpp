@@ -45,7 +45,7 @@ void VolumeBackupsImpl::pack(const Row& volume, const db::BackupRow& backup, con
         const auto name = layout.at(snapshot);
         if (volume.block) {
             const auto content = s_.volumes.open_block(volume.pool, volume.project, volume.name, snapshot);
-            return writer.file(name + ".img", content.file.get());
+            return writer.file(name + ".img", content);
         }
         const auto content = s_.volumes.open(volume.pool, volume.project, volume.name, snapshot);
         storage::archive_tree(content.dir, writer.tar(), {.prefix = name, .stop = op.stop_token()});

@@ -84,12 +84,13 @@ std::int64_t block_size(int fd) {
     return static_cast<std::int64_t>(size);
 }
 
-void copy_block(int from, int to, const std::stop_token& stop) {
+void copy_block(int from, int to, const std::stop_token& stop, std::int64_t bytes) {
     std::vector<char> buffer(kChunk), there(kChunk);
     off_t at = 0;
     for (;;) {
         if (stop.stop_requested()) throw Error{ErrorCode::Cancelled, "copy of a block volume: cancelled"};
-        const auto got = read_full(from, buffer.data(), buffer.size());
+        const auto size = std::min<std::int64_t>(kChunk, bytes - at);
+        const auto got = read_full(from, buffer.data(), static_cast<std::size_t>(size));
         if (got == 0) break;
         if (!is_zero(buffer.data(), got) || !is_zero_at(to, got, at, there)) write_at(to, buffer.data(), got, at);
         at += static_cast<off_t>(got);

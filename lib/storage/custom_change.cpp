@@ -135,6 +135,8 @@ void CustomVolumesImpl::restore(Row row, const std::string& name) {
     undo.commit();
     fault_point("volume-restore:exchanged");
     access_.discard_later(row.pool, staged);
+    // A device is as large as it was then.
+    if (driver->mounts_volumes()) apply_size(*driver, row, entry_of(row.config, "size"));
     event(row, "storage-volume-restored", "snapshot", name);
 }
 

@@ -78,11 +78,11 @@ std::optional<Staged> CustomVolumesImpl::try_stream(StorageDriver& driver, const
 Staged CustomVolumesImpl::stage_block(StorageDriver& driver, VolumeId as, const std::string& pool,
                                       const VolumeId& source, const std::stop_token& stop) const {
     const auto from = access_.open_block(pool, source);
-    as.config["size"] = std::to_string(block_size(from.file.get()));
+    as.config["size"] = std::to_string(from.size);
     auto staged = driver.stage(as);
     Rollback undo;
     undo.add([&] { driver.discard(staged); });
-    copy_block(from.file.get(), driver.open_staged_block(staged).get(), stop);
+    copy_block(from.file.get(), driver.open_staged_block(staged).get(), stop, from.size);
     undo.commit();
     return staged;
 }

@@ -150,7 +150,9 @@ public:
     virtual bool blocks_are_devices() const noexcept { return false; }
     /// The bytes of a block volume or snapshot, to be read; VolumeMounts sees that they are there.
     virtual UniqueFd open_block(const VolumeId& volume) const;
-    /// Those of a staged one, to be written.
+    /// How many they are. A snapshot may be a device as large as its volume has become since.
+    virtual std::int64_t block_bytes(const VolumeId& volume, int file) const;
+    /// The bytes of a staged one, to be written.
     virtual UniqueFd open_staged_block(const Staged& staged) const;
     /// Custom volumes that are devices; list() has the others.
     virtual std::vector<std::string> list_blocks() const { return {}; }

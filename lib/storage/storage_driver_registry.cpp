@@ -23,6 +23,8 @@ SendReceiveOps::~SendReceiveOps() = default;
 SendReceiveOps::Source::~Source() = default;
 SendReceiveOps::Sink::~Sink() = default;
 
+std::int64_t StorageDriver::block_bytes(const VolumeId& /*volume*/, int file) const { return block_size(file); }
+
 UniqueFd StorageDriver::open_block(const VolumeId& volume) const {
     const auto content = open(volume);
     return content.open_file(kBlockFile, O_RDONLY);

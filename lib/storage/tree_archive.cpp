@@ -245,10 +245,10 @@ private:
 
 void archive_tree(const Dir& tree, TarWriter& tar, const ArchiveOptions& options) { Walk{tree, tar, options}.run(); }
 
-void archive_file(int fd, const std::string& name, TarWriter& tar, const std::stop_token& stop) {
+void archive_file(int fd, std::int64_t size, const std::string& name, TarWriter& tar, const std::stop_token& stop) {
     struct stat status {};
     if (::fstat(fd, &status) != 0) throw_errno(name);
-    TarEntry entry{.name = name, .mode = 0600, .size = block_size(fd), .mtime = status.st_mtim};
+    TarEntry entry{.name = name, .mode = 0600, .size = size, .mtime = status.st_mtim};
     if (S_ISREG(status.st_mode) && has_holes(status)) entry.extents = extents_of(fd, status.st_size);
     tar.entry(entry);
     Content{tar, stop}.write(fd, entry);

@@ -24,7 +24,7 @@ struct ArchiveOptions {
 /// elsewhere (R38). Memory does not grow with the files. @throws Error Cancelled, or naming the file
 void archive_tree(const Dir& tree, TarWriter& tar, const ArchiveOptions& options);
 /// All of an open file, holes and all, as an entry that is root's alone. @throws Error Cancelled, or naming it
-void archive_file(int fd, const std::string& name, TarWriter& tar, const std::stop_token& stop);
+void archive_file(int fd, std::int64_t size, const std::string& name, TarWriter& tar, const std::stop_token& stop);
 
 /// About as many bytes as archive_tree() will read of files. What vanishes meanwhile is not an error.
 std::int64_t archive_bytes(const Dir& tree, const std::stop_token& stop);

@@ -21,7 +21,8 @@ MountedDir VolumeMounts::open(const std::shared_ptr<StorageDriver>& driver, cons
 OpenBlock VolumeMounts::open_block(const std::shared_ptr<StorageDriver>& driver, const VolumeId& volume) {
     auto mounted = hold(driver, volume);
     auto file = driver->open_block(volume);
-    return {std::move(mounted), std::move(file)};
+    const auto size = driver->block_bytes(volume, file.get());
+    return {std::move(mounted), std::move(file), size};
 }
 
 std::shared_ptr<const void> VolumeMounts::hold(const std::shared_ptr<StorageDriver>& driver, const VolumeId& volume) {

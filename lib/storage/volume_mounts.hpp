@@ -20,6 +20,7 @@ struct MountedDir {
 struct OpenBlock {
     std::shared_ptr<const void> mount;
     UniqueFd file;
+    std::int64_t size = 0; ///< bytes; a device may have more
 };
 
 /// Who uses which volume of a pool: mounted for the first, unmounted after the last. Costs nothing with drivers whose

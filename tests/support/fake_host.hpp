@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 
+#include "storage/block_content.hpp"
 #include "storage/tools/host.hpp"
 #include "support/fake_tools.hpp"
 #include "support/temp_dir.hpp"
@@ -61,8 +62,9 @@ public:
     bool is_block_device(const std::string& path) const override { return devices.contains(path); }
     std::string filesystem_of(const std::string&) const override { return filesystem; }
     std::int64_t device_size(const std::string&) const override { return 1 << 30; }
-    void copy_device(const std::string& from, const std::string& to, std::stop_token) override {
-        tools_->record(fmt::format("copy {} {}", from, to));
+    void copy_device(const std::string& from, const std::string& to, std::int64_t bytes, std::stop_token) override {
+        tools_->record(bytes == storage::kAllOfIt ? fmt::format("copy {} {}", from, to)
+                                                  : fmt::format("copy {} {} {}", from, to, bytes));
     }
     UniqueFd open_device(const std::string& path, int) override {
         tools_->record("open " + path);

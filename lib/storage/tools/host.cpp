@@ -195,13 +195,14 @@ void Host::zero_device(const std::string& device, std::int64_t from) {
     if (::ioctl(fd.get(), BLKZEROOUT, range) != 0) throw_errno("zeros on " + device);
 }
 
-void Host::copy_device(const std::string& from, const std::string& to, std::stop_token stop) {
+void Host::copy_device(const std::string& from, const std::string& to, std::int64_t bytes, std::stop_token stop) {
     const auto source = open_device(from, O_RDONLY);
     const auto target = open_device(to, O_WRONLY | O_EXCL);
     std::vector<char> buffer(4 << 20);
-    for (off_t offset = 0;;) {
+    for (off_t offset = 0; offset < bytes;) {
         if (stop.stop_requested()) throw Error{ErrorCode::Cancelled, "copy of " + from + ": cancelled"};
-        const auto got = ::pread(source.get(), buffer.data(), buffer.size(), offset);
+        const auto size = std::min<std::int64_t>(static_cast<std::int64_t>(buffer.size()), bytes - offset);
+        const auto got = ::pread(source.get(), buffer.data(), static_cast<std::size_t>(size), offset);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) throw_errno(from);
         if (got == 0) break;

@@ -54,8 +54,8 @@ public:
     virtual UniqueFd open_device(const std::string& path, int flags);
     /// What is on a device from @p from on becomes zeros: it was somebody's.
     virtual void zero_device(const std::string& device, std::int64_t from);
-    /// All bytes of one device, over those at the beginning of the other, which is not smaller.
-    virtual void copy_device(const std::string& from, const std::string& to, std::stop_token stop);
+    /// The first @p bytes of one device, or all it has, over those at the beginning of the other, which is not smaller.
+    virtual void copy_device(const std::string& from, const std::string& to, std::int64_t bytes, std::stop_token stop);
 };
 
 } // namespace lxdcore::storage

@@ -10,6 +10,7 @@
 
 #include <lxdcore/error.hpp>
 
+#include "storage/block_content.hpp"
 #include "storage/drivers/mounted/filesystem.hpp"
 #include "storage/tools/host.hpp"
 #include "storage/tools/tools.hpp"
@@ -127,7 +128,7 @@ TEST_CASE_FIXTURE(Fixture, "a copy of a mounted and frozen filesystem gets an id
             const auto mounted = top.dir("point");
             mounted.write("file", "content");
             host.freeze(mounted);
-            host.copy_device(device.path, copy.path, {});
+            host.copy_device(device.path, copy.path, kAllOfIt, {});
             host.thaw(mounted);
         }
         CHECK(identity(copy) == identity(device));

@@ -155,7 +155,7 @@ TEST_CASE_FIXTURE(Lvm, "lvm: a block volume is read, restored and copied without
     driver->publish(driver->stage_clone(block("s1"), block(), {}));
     CHECK(calls() == Calls{kLvs,
                            "lvcreate --name lxdcore-new-#1 --snapshot --setactivationskip n --permission rw --size "
-                           "33554432b vg/custom_default_b.block",
+                           "33554432b --addtag lxdcore.size=33554432 vg/custom_default_b.block",
                            "lvchange --activate n --ignoreactivationskip vg/lxdcore-new-#1",
                            "lvchange --permission r vg/lxdcore-new-#1",
                            "lvrename vg lxdcore-new-#1 custom_default_b-s1.block"});
@@ -163,7 +163,7 @@ TEST_CASE_FIXTURE(Lvm, "lvm: a block volume is read, restored and copied without
     driver->exchange(driver->stage_clone(block(), block("s1"), {}));
     const auto done = calls();
     CHECK(std::none_of(done.begin(), done.end(), [](const auto& line) { return line.find("xfs") != line.npos; }));
-    CHECK(done[3] == "copy /dev/vg/custom_default_b-s1.block /dev/vg/lxdcore-new-#1");
+    CHECK(done[3] == "copy /dev/vg/custom_default_b-s1.block /dev/vg/lxdcore-new-#1 33554432");
     CHECK(driver->list_snapshots(block()) == std::vector<std::string>{"s1"});
     CHECK(driver->list_snapshots({VolumePlace::Custom, "default_b"}).empty());
     CHECK(driver->list(VolumePlace::Custom) == std::vector<std::string>{"default_b"});

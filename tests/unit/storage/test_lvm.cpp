@@ -241,9 +241,9 @@ TEST_CASE_FIXTURE(Fixture, "lvm thick: an instance is a copy of its image") {
     CHECK(calls() ==
           Calls{kList, "lvcreate --name lxdcore-new-#1 --yes --wipesignatures y --size 10737418240b vg",
                 "lvcreate --name lxdcore-new-#2 --snapshot --setactivationskip n --permission rw --size 10737418240b "
-                "vg/images_f",
+                "--addtag lxdcore.size=10737418240 vg/images_f",
                 "lvchange --yes --activate y --ignoreactivationskip vg/lxdcore-new-#2",
-                "copy /dev/vg/lxdcore-new-#2 /dev/vg/lxdcore-new-#1", "lvremove -f vg/lxdcore-new-#2",
+                "copy /dev/vg/lxdcore-new-#2 /dev/vg/lxdcore-new-#1 10737418240", "lvremove -f vg/lxdcore-new-#2",
                 "lvrename vg lxdcore-new-#1 containers_c--1"});
 }
 
@@ -258,7 +258,7 @@ TEST_CASE_FIXTURE(Fixture, "lvm: a snapshot is read-only once it has its name") 
     thick();
     driver->stage_clone(kSnap, kC1, {});
     CHECK(calls()[1] == "lvcreate --name lxdcore-new-#1 --snapshot --setactivationskip n --permission rw --size "
-                        "10737418240b vg/containers_c--1");
+                        "10737418240b --addtag lxdcore.size=10737418240 vg/containers_c--1");
     there("containers_c--1-s--0");
     driver->mount_volume(kSnap);
     CHECK(calls().back() == "mount -t ext4 -o discard,ro,noload /dev/vg/containers_c--1-s--0 "
@@ -414,6 +414,27 @@ TEST_CASE_FIXTURE(Fixture, "lvm thick: a copy of a snapshot is as large as its o
     listed("containers_c--1;10737418240;;;\ncontainers_c--1-s--0;4194304;containers_c--1;;\n");
     driver->stage_clone({VolumePlace::Instance, "d"}, kSnap, {});
     CHECK(calls()[1] == "lvcreate --name lxdcore-new-#1 --yes --wipesignatures y --size 10737418240b vg");
+}
+
+TEST_CASE_FIXTURE(Fixture, "lvm thick: of a snapshot whose origin has grown only its own bytes are taken") {
+    thick();
+    listed("containers_c--1;21474836480;;;\ncontainers_c--1-s--0;21474836480;containers_c--1;;x,lxdcore.size=10485760\n"
+           "custom_b.block;21474836480;;;\ncustom_b-s.block;21474836480;custom_b.block;;lxdcore.size=10485760\n");
+    driver->stage_clone({VolumePlace::Instance, "d"}, kSnap, {});
+    CHECK(calls() == Calls{kList, "lvcreate --name lxdcore-new-#1 --yes --wipesignatures y --size 10485760b vg",
+                           "lvchange --yes --activate y --ignoreactivationskip vg/containers_c--1-s--0",
+                           "copy /dev/vg/containers_c--1-s--0 /dev/vg/lxdcore-new-#1 10485760"});
+    const VolumeId snapshot{.place = VolumePlace::Custom, .name = "b", .snapshot = "s", .block = true};
+    CHECK(driver->block_bytes(snapshot, -1) == 10485760);
+    calls();
+    // What takes the place of the volume is as large as it, and holds nothing of others behind the end.
+    driver->stage_clone({.place = VolumePlace::Custom, .name = "b", .config = {{"size", "20MiB"}}, .block = true},
+                        snapshot, {});
+    CHECK(calls() == Calls{kList, "vgs --noheadings --units b --nosuffix -o vg_extent_size vg",
+                           "lvcreate --name lxdcore-new-#1 --yes --wipesignatures y --size 20971520b vg",
+                           "lvchange --yes --activate y --ignoreactivationskip vg/custom_b-s.block",
+                           "copy /dev/vg/custom_b-s.block /dev/vg/lxdcore-new-#1 10485760",
+                           "zero /dev/vg/lxdcore-new-#1 from 10485760"});
 }
 
 TEST_CASE_FIXTURE(Fixture, "lvm: the pool's numbers are those of the thin pool or of the group") {

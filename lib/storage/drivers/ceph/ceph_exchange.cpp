@@ -7,6 +7,7 @@
 
 #include <lxdcore/error.hpp>
 
+#include "storage/block_content.hpp"
 #include "storage/drivers/ceph/ceph_driver.hpp"
 #include "util/rollback.hpp"
 #include "util/text.hpp"
@@ -79,7 +80,7 @@ void CephDriver::overwrite(const std::string& image, const std::string& with, co
     const auto bytes = size_of(with);
     if (bytes != size_of(image))
         tools().run(rbd({"resize", "--allow-shrink", "--size", fmt::format("{}B", bytes), image}));
-    host().copy_device(map(with), map(image), {});
+    host().copy_device(map(with), map(image), kAllOfIt, {});
     unmap(with);
     unmap(image);
     if (!then_snapshot.empty()) {

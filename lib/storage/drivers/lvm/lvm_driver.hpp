@@ -35,6 +35,7 @@ public:
     void sweep() override;
     void complete_volume(api::StringMap& config, bool block) const override { filesystem::complete(config, block); }
     std::vector<std::string> list_blocks() const override;
+    std::int64_t block_bytes(const VolumeId& volume, int file) const override;
     bool images_are_volumes() const noexcept override { return true; }
     QuotaOps* quotas() noexcept override { return this; }
 
@@ -58,6 +59,8 @@ private:
     /// By name; nothing where the group is away.
     std::map<std::string, Volume> volumes() const;
     std::optional<Volume> find(const std::string& object) const;
+    /// Bytes of its content.
+    std::int64_t content_size(const Volume& volume, const std::map<std::string, Volume>& all) const;
 
     bool thin() const;
     std::string group() const;

@@ -18,6 +18,8 @@ namespace lxdcore::storage {
 namespace {
 
 constexpr std::string_view kNew = "lxdcore-new-";
+/// A tag of copy-on-write snapshots, which grow with their origin: bytes that it had.
+constexpr std::string_view kSize = "lxdcore.size=";
 
 std::string escaped(const std::string& name) {
     std::string result;
@@ -85,6 +87,22 @@ std::optional<LvmDriver::Volume> LvmDriver::find(const std::string& object) cons
     return it == all.end() ? std::nullopt : std::optional{it->second};
 }
 
+std::int64_t LvmDriver::content_size(const Volume& volume, const std::map<std::string, Volume>& all) const {
+    const auto origin = all.find(volume.origin);
+    if (thin() || origin == all.end()) return volume.size;
+    // Its own size is the room for what changes.
+    for (const auto& tag : text::split(volume.tags, ','))
+        if (tag.starts_with(kSize)) return text::parse_int(tag.substr(kSize.size())).value_or(origin->second.size);
+    return origin->second.size;
+}
+
+std::int64_t LvmDriver::block_bytes(const VolumeId& volume, int /*file*/) const {
+    const auto all = volumes();
+    const auto it = all.find(object_of(volume));
+    if (it == all.end()) throw Error{ErrorCode::NotFound, "LVM volume not found"};
+    return content_size(it->second, all);
+}
+
 bool LvmDriver::has_object(const std::string& object) const {
     return tools().succeeds({"lvs", "--noheadings", "-o", "lv_name", in_group(object)});
 }
@@ -136,7 +154,9 @@ void LvmDriver::make_snapshot(const std::string& object, const Volume& source) {
     std::vector<std::string> argv{"lvcreate", "--name",       object, "--snapshot", "--setactivationskip",
                                   "n",        "--permission", "rw"};
     // Room for every block of the origin: a snapshot that runs full is lost.
-    if (!thin()) argv.insert(argv.end(), {"--size", fmt::format("{}b", source.size)});
+    if (!thin())
+        argv.insert(argv.end(),
+                    {"--size", fmt::format("{}b", source.size), "--addtag", fmt::format("{}{}", kSize, source.size)});
     argv.push_back(in_group(source.name));
     tools().run(std::move(argv));
 }
@@ -169,9 +189,7 @@ Staged LvmDriver::stage_clone(const VolumeId& as, const VolumeId& source, std::s
     const auto it = all.find(object_of(source));
     if (it == all.end()) throw Error{ErrorCode::NotFound, "LVM volume not found"};
     const auto* from = &it->second;
-    // What is told of a copy-on-write snapshot is the room for what changes; it is as large as its origin.
-    const auto origin = all.find(from->origin);
-    const auto bytes = thin() || origin == all.end() ? from->size : origin->second.size;
+    const auto bytes = content_size(*from, all);
     Staged staged{as, std::string{kNew} + text::random_hex(12)};
     Rollback undo;
     const bool own_snapshot =
@@ -180,7 +198,9 @@ Staged LvmDriver::stage_clone(const VolumeId& as, const VolumeId& source, std::s
         make_snapshot(staged.name, *from);
         undo.add([&] { discard(staged); });
     } else {
-        make_volume(staged.name, as, bytes);
+        const auto size = as.snapshot.empty() ? as.config.find("size") : as.config.end();
+        const auto wanted = size == as.config.end() ? 0 : text::parse_bytes(size->second);
+        make_volume(staged.name, as, wanted > bytes ? rounded(wanted) : bytes);
         undo.add([&] { discard(staged); });
         auto still = from->name;
         Rollback frozen;               // in any case
@@ -190,7 +210,8 @@ Staged LvmDriver::stage_clone(const VolumeId& as, const VolumeId& source, std::s
             frozen.add([&] { tools().run({"lvremove", "-f", in_group(still)}); });
         }
         activate(still);
-        host().copy_device(device(still), device(staged.name), stop);
+        host().copy_device(device(still), device(staged.name), bytes, stop);
+        if (as.block) host().zero_device(device(staged.name), bytes); // what somebody deleted
     }
     const auto type = as.block ? "" : host().filesystem_of(device(staged.name));
     // Replays its log, which a new identity asks for.

@@ -156,7 +156,7 @@ void ZfsDriver::copy_content(const VolumeId& source, const Staged& staged, std::
         return copy_tree(content, open_staged(staged), {.stop = std::move(stop), .devices = true});
     }
     const auto from = object_of(source);
-    host().copy_device(block_device(from), block_device(staged.name), std::move(stop));
+    host().copy_device(block_device(from), block_device(staged.name), kAllOfIt, std::move(stop));
     release_object(from);
 }
 
