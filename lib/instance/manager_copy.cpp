@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <memory>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -67,23 +68,18 @@ std::vector<db::InstanceSnapshotRow> Manager::copied_rows(const Creation& creati
     return rows;
 }
 
-/// The volume, then its snapshots; without rows yet. The caller removes what an error leaves.
+/// With its snapshots, without their rows yet. The caller removes what an error leaves.
 void Manager::copy_volumes(const Creation& creation, OperationContext& op) {
-    const auto& ref = creation.ref;
-    const auto source = creation.source_volume();
-    {
-        const auto running = creation.source_snapshot.empty() ? runtime_.find(creation.source->ref()) : std::nullopt;
-        const Standstill standstill{cgroups_, running};
+    storage::InstanceCopy copy{.source = creation.source_volume()};
+    for (const auto& row : copied_rows(creation))
+        copy.snapshots.push_back(row.name);
+    copy.standstill = [&]() -> std::shared_ptr<const void> {
+        if (!creation.source_snapshot.empty()) return nullptr;
+        auto still = std::make_shared<Standstill>(cgroups_, runtime_.find(creation.source->ref()));
         fault_point("instance-copy:frozen");
-        s_.storage.create_copy(creation.pool, ref.project, ref.name, source, op);
-    }
-    fault_point("instance-copy:volume");
-    for (const auto& row : copied_rows(creation)) {
-        op.throw_if_cancelled();
-        s_.storage.copy_instance_snapshot(ref.project, ref.name, row.name, {source.project, source.instance, row.name},
-                                          op);
-        fault_point("instance-copy:snapshot");
-    }
+        return still;
+    };
+    s_.storage.create_copy(creation.pool, creation.ref.project, creation.ref.name, copy, op);
 }
 
 void Manager::copy_snapshot_rows(db::Transaction& tx, const Creation& creation) const {

@@ -75,11 +75,16 @@ void StorageManagerImpl::move_instance(const std::string& project, const std::st
         op.throw_if_cancelled();
         driver.publish(stage_of(driver, to, as, {project, instance, snapshot}, op));
     };
-    auto whole = instance_volume(row);
-    whole.row = row.id;
-    copy(whole, "");
+    const auto copy_whole = [&] {
+        auto whole = instance_volume(row);
+        whole.row = row.id;
+        copy(whole, "");
+    };
+    const bool streams = streams_between(row.pool, to); // as with create_copy()
+    if (!streams) copy_whole();
     for (const auto& snapshot : instance_snapshots(project, instance))
         copy(instance_volume(row, snapshot), snapshot);
+    if (streams) copy_whole();
     op.throw_if_cancelled();
     fault_point("instance-volume-move:copied");
     global_.write([&](db::Transaction& tx) { volumes_repository_.move(tx, row.id, to); });

@@ -33,24 +33,31 @@ Staged stage_filled(StorageDriver& driver, const VolumeId& as, const VolumeFille
     return staged;
 }
 
+bool StorageManagerImpl::streams_between(const std::string& from, const std::string& to) const {
+    if (from == to) return false;
+    for (const auto& name : {from, to}) {
+        auto& driver = *need_pool(name)->driver;
+        if (driver.send_receive() == nullptr || driver.mounts_volumes()) return false;
+    }
+    return global_.read_value(
+        [&](db::Transaction& tx) { return need_row(tx, from).driver == need_row(tx, to).driver; });
+}
+
 /// Upon the nearest snapshot that both have, if that arrived as a stream, too.
 std::optional<Staged> StorageManagerImpl::try_stream(StorageDriver& driver, const std::string& pool, const VolumeId& as,
                                                      const db::StorageVolumeRow& from, const std::string& snapshot,
                                                      std::stop_token stop) const {
     const auto source = need_pool(from.pool);
-    if (driver.send_receive() == nullptr || source->driver->send_receive() == nullptr) return std::nullopt;
-    if (driver.mounts_volumes() || source->driver->mounts_volumes()) return std::nullopt;
+    if (!streams_between(from.pool, pool)) return std::nullopt;
     std::vector<std::optional<VolumeId>> parents{std::nullopt};
-    const bool same = global_.read_value([&](db::Transaction& tx) {
+    global_.read([&](db::Transaction& tx) {
         for (const auto& one : snapshots_repository_.list(tx, from.id)) {
             if (one.name == snapshot) break;
             auto there = as;
             there.snapshot = one.name;
             if (driver.exists(there)) parents = {instance_volume(from, one.name), std::nullopt};
         }
-        return need_row(tx, from.pool).driver == need_row(tx, pool).driver;
     });
-    if (!same) return std::nullopt;
     for (const auto& parent : parents) {
         try {
             auto staged = stage_stream(*source->driver, instance_volume(from, snapshot), parent, driver, as, stop);
@@ -117,6 +124,46 @@ void StorageManagerImpl::copy_instance_snapshot(const std::string& project, cons
                     [&](StorageDriver& driver, const VolumeId& as) { return stage_of(driver, pool, as, source, op); });
 }
 
+void StorageManagerImpl::add_snapshot_row(const db::StorageVolumeRow& volume, const std::string& snapshot) {
+    global_.write([&](db::Transaction& tx) {
+        if (!snapshots_repository_.find(tx, volume.id, snapshot))
+            snapshots_repository_.insert(tx, {.volume = volume.id, .name = snapshot});
+    });
+}
+
+/// Of streams the snapshots come first, and the volume is built upon them; elsewhere it may be a clone, whose snapshots
+/// build upon it.
+void StorageManagerImpl::create_copy(const std::string& pool, const std::string& project, const std::string& instance,
+                                     const InstanceCopy& copy, OperationContext& op) {
+    const auto snapshot_of = [&](const std::string& name) {
+        op.throw_if_cancelled();
+        return InstanceVolume{copy.source.project, copy.source.instance, name};
+    };
+    const auto copied = [] { fault_point("instance-copy:snapshot"); };
+    const bool streams = streams_between(need_volume(copy.source.project, copy.source.instance).pool, pool);
+    Rollback undo;
+    create_volume(pool, project, instance, [&](StorageDriver& driver, const VolumeId& as) {
+        const auto row = need_volume(project, instance);
+        for (const auto& name : streams ? copy.snapshots : std::vector<std::string>{}) {
+            const auto id = instance_volume(row, name);
+            driver.remove(id); // without a row it is what an interruption left
+            driver.publish(stage_of(driver, pool, id, snapshot_of(name), op));
+            undo.add([owner = need_pool(pool), id] { owner->driver->remove(id); });
+            add_snapshot_row(row, name);
+            copied();
+        }
+        const auto still = copy.standstill ? copy.standstill() : nullptr;
+        return stage_of(driver, pool, as, copy.source, op);
+    });
+    undo.commit();
+    fault_point("instance-copy:volume");
+    if (streams) return;
+    for (const auto& name : copy.snapshots) {
+        copy_instance_snapshot(project, instance, name, snapshot_of(name), op);
+        copied();
+    }
+}
+
 /// The snapshots first: what their driver sends as a stream may build upon the one before. Their rows go with that of
 /// the volume, and what of them is left without it at the next start, too.
 void StorageManagerImpl::create_staged(const std::string& pool, const std::string& project, const std::string& instance,
@@ -134,10 +181,7 @@ void StorageManagerImpl::create_staged(const std::string& pool, const std::strin
         for (std::size_t i = 0; i < snapshots.size(); ++i) {
             staged.publish_next();
             undo.add([owner = need_pool(pool), id = ids[i]] { owner->driver->remove(id); });
-            global_.write([&](db::Transaction& tx) {
-                if (!snapshots_repository_.find(tx, row.id, snapshots[i]))
-                    snapshots_repository_.insert(tx, {.volume = row.id, .name = snapshots[i]});
-            });
+            add_snapshot_row(row, snapshots[i]);
             fault_point("import:snapshot");
         }
         return staged.take_last();

@@ -59,7 +59,7 @@ public:
     void create_from_image(const std::string& pool, const std::string& project, const std::string& instance,
                            const std::string& fingerprint, OperationContext& op) override;
     void create_copy(const std::string& pool, const std::string& project, const std::string& instance,
-                     const InstanceVolume& source, OperationContext& op) override;
+                     const InstanceCopy& copy, OperationContext& op) override;
     void create_filled(const std::string& pool, const std::string& project, const std::string& instance,
                        const VolumeFiller& fill, OperationContext& op) override;
     void create_staged(const std::string& pool, const std::string& project, const std::string& instance,
@@ -143,7 +143,9 @@ private:
                        const MakeVolume& make);
     void create_snapshot(const std::string& project, const std::string& instance, const std::string& snapshot,
                          const MakeVolume& make);
-    /// A staged copy of @p source in the pool of @p driver.
+    /// Whether what goes from one pool to the other are streams, which build upon the snapshots that came before.
+    bool streams_between(const std::string& from, const std::string& to) const;
+    void add_snapshot_row(const db::StorageVolumeRow& volume, const std::string& snapshot);
     /// Between pools of one backend that has streams; nothing where files are to be copied instead.
     std::optional<Staged> try_stream(StorageDriver& driver, const std::string& pool, const VolumeId& as,
                                      const db::StorageVolumeRow& from, const std::string& snapshot,

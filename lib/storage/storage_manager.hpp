@@ -35,6 +35,14 @@ struct InstanceVolume {
     std::string snapshot = {}; ///< "": the volume itself
 };
 
+/// Perhaps from another pool.
+struct InstanceCopy {
+    InstanceVolume source;
+    std::vector<std::string> snapshots = {}; ///< of the source, which come along
+    /// Asked before the source itself, which may be in use, is copied; what it gives lives until that is done.
+    std::function<std::shared_ptr<const void>()> standstill = {};
+};
+
 /// A volume on a pool that the database does not know.
 struct LostVolume {
     bool custom = false;
@@ -62,9 +70,9 @@ public:
                               OperationContext& op) = 0;
     virtual void create_from_image(const std::string& pool, const std::string& project, const std::string& instance,
                                    const std::string& fingerprint, OperationContext& op) = 0;
-    /// A copy of another instance's volume or of a snapshot of it, perhaps from another pool.
+    /// After a failure delete_instance() removes what is there.
     virtual void create_copy(const std::string& pool, const std::string& project, const std::string& instance,
-                             const InstanceVolume& source, OperationContext& op) = 0;
+                             const InstanceCopy& copy, OperationContext& op) = 0;
     /// Whatever @p fill puts into it, all of it.
     virtual void create_filled(const std::string& pool, const std::string& project, const std::string& instance,
                                const VolumeFiller& fill, OperationContext& op) = 0;

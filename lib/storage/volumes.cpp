@@ -218,12 +218,6 @@ void StorageManagerImpl::create_from_image(const std::string& pool, const std::s
     });
 }
 
-void StorageManagerImpl::create_copy(const std::string& pool, const std::string& project, const std::string& instance,
-                                     const InstanceVolume& source, OperationContext& op) {
-    create_volume(pool, project, instance,
-                  [&](StorageDriver& driver, const VolumeId& as) { return stage_of(driver, pool, as, source, op); });
-}
-
 void StorageManagerImpl::create_filled(const std::string& pool, const std::string& project, const std::string& instance,
                                        const VolumeFiller& fill, OperationContext& op) {
     create_volume(pool, project, instance,

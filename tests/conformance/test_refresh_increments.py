@@ -84,7 +84,7 @@ def test_a_refresh_of_an_instance_sends_an_increment(daemon, api, pools, name):
     daemon.lxc("snapshot", f"{name}-1", "s")
     empty = used(daemon, api, pools[1])
     daemon.lxc("copy", f"{name}-1", f"{name}-2", "-s", pools[1])
-    assert SIZE <= used(daemon, api, pools[1]) - empty
+    assert SIZE <= used(daemon, api, pools[1]) - empty < SIZE + SMALL, "an instance shares with the snapshot of it"
 
     def refresh(n):
         daemon.lxc("snapshot", f"{name}-1", f"s{n}")
@@ -95,3 +95,21 @@ def test_a_refresh_of_an_instance_sends_an_increment(daemon, api, pools, name):
     assert api.exec(f"{name}-2", ["cat", "/root/small", "/root/inner/file"])[1] == "round 1\ninside\n"
     assert api.exec(f"{name}-2", ["stat", "-c", "%u", "/root/inner/file"])[1] == "0\n"
     api.run("PUT", f"/1.0/instances/{name}-2/state", {"action": "stop", "force": True})
+
+
+@pytest.mark.limit(300)
+@pytest.mark.ours
+def test_a_moved_instance_still_shares_with_its_snapshots(daemon, api, pools, name):
+    place = pathlib.Path(daemon.dir) / "storage-pools"
+    daemon.lxc("init", "bb", f"{name}-1", "-s", pools[0])
+    content = os.urandom(SIZE)
+    (place / pools[0] / "containers" / f"{name}-1" / "rootfs/root/large").write_bytes(content)
+    for n in range(2):
+        daemon.lxc("snapshot", f"{name}-1", f"s{n}")
+    empty = used(daemon, api, pools[1])
+    daemon.lxc("move", f"{name}-1", "-s", pools[1])
+    assert SIZE <= used(daemon, api, pools[1]) - empty < SIZE + SMALL
+    for part in (f"containers/{name}-1", f"containers-snapshots/{name}-1/s0", f"containers-snapshots/{name}-1/s1"):
+        assert (place / pools[1] / part / "rootfs/root/large").read_bytes() == content
+    daemon.lxc("start", f"{name}-1")
+    api.run("PUT", f"/1.0/instances/{name}-1/state", {"action": "stop", "force": True})

@@ -305,7 +305,7 @@ TEST_CASE_FIXTURE(Fixture, "an instance gets back the content of a snapshot, and
     manager->create_from_image("p", "default", "c1", kImage, op);
     manager->create_instance_snapshot("default", "c1", "s0", op);
     test::write_file(temp / "containers/c1/rootfs/hello", "changed");
-    manager->create_copy("p", "default", "c2", {"default", "c1", "s0"}, op);
+    manager->create_copy("p", "default", "c2", {.source = {"default", "c1", "s0"}}, op);
     manager->copy_instance_snapshot("default", "c2", "kept", {"default", "c1", "s0"}, op);
     manager->replace_instance("default", "c1", {"default", "c1", "s0"}, op);
     CHECK(test::read_file(temp / "containers/c1/rootfs/hello") == "world");
