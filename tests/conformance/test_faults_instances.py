@@ -51,6 +51,19 @@ def second_pool(daemon):
         daemon.api.run("POST", "/1.0/storage-pools", {"name": "faults2", "driver": "dir"})
 
 
+def root_on(pool):
+    return {"devices": {"root": {"type": "disk", "path": "/", "pool": pool}}}
+
+
+def streaming_pools(daemon):
+    """Two of a driver that sends streams, where there is one."""
+    offered = [d["Name"] for d in daemon.api.get("/1.0").metadata["environment"]["storage_supported_drivers"]]
+    pool = {"driver": "btrfs", "config": {"size": "300MiB"}} if "btrfs" in offered else {"driver": "dir"}
+    for name in ("stream1", "stream2"):
+        if daemon.api.get(f"/1.0/storage-pools/{name}").status != 200:
+            daemon.api.run("POST", "/1.0/storage-pools", {"name": name, **pool})
+
+
 CHANGED = steps(make("f1"), set_config("f1", "user.x", "1"), snapshot("f1", "s0"), write("f1", "later"),
                 set_config("f1", "user.x", "2"))
 COPIED = steps(make("f1"), snapshot("f1", "s0"), copy("f1", "f2"), call("DELETE", f"{INSTANCES}/f1/snapshots/s0"),
@@ -68,6 +81,10 @@ SCENARIOS = [
              action=call("DELETE", f"{INSTANCES}/f1/snapshots/s0")),
     Scenario("instance-restore:*", before=CHANGED, action=call("PUT", f"{INSTANCES}/f1", {"restore": "s0"})),
     Scenario("instance-copy:*", before=CHANGED, action=copy("f1", "f2")),
+    Scenario("instance-copy:snapshot", before=steps(streaming_pools, make("f1", **root_on("stream1")), 
+                                                    snapshot("f1", "s0"), snapshot("f1", "s1")),
+             action=call("POST", INSTANCES, {"name": "f2", **root_on("stream2"), "source": {"type": "copy", "source": "f1"}}),
+             times=(1, 2), name="streams"),
     Scenario("instance-create:*", before=CHANGED, action=copy("f1", "f2"), name="copy"),
     Scenario("instance-refresh:*", before=COPIED, action=copy("f1", "f2", refresh=True)),
     Scenario("instance-move:* instance-volume-move:*", before=steps(second_pool, make("f1"), snapshot("f1", "s0")),
