@@ -150,6 +150,7 @@ Staged CephDriver::stage(const VolumeId& as) {
     {
         const auto content = open_staged(staged);
         if (::fchmod(content.fd(), as.place == VolumePlace::Custom ? 0711 : 0100) != 0) throw_errno(content.path());
+        content.remove("lost+found"); // of ext4, and in the way of one that is copied or unpacked
     }
     undo.commit();
     return staged;

@@ -178,6 +178,7 @@ Staged LvmDriver::stage(const VolumeId& as) {
     {
         const auto top = open_staged(staged);
         if (::fchmod(top.fd(), as.place == VolumePlace::Custom ? 0711 : 0100) != 0) throw_errno(top.path());
+        top.remove("lost+found"); // of ext4, and in the way of one that is copied or unpacked
     }
     undo.commit();
     return staged;
