@@ -7,8 +7,8 @@ namespace lxdcore::config {
 static std::span<const Key> disk_keys() {
     static constexpr Key table[] = {
         {"boot.priority", "", check::uint32, false, true},
-        {"ceph.cluster_name", "", check::any, false, true},
-        {"ceph.user_name", "", check::any, false, true},
+        {"ceph.cluster_name", "", check::any, false, false},
+        {"ceph.user_name", "", check::any, false, false},
         {"limits.max", "", check::any, true, true},
         {"limits.read", "", check::any, true, true},
         {"limits.write", "", check::any, true, true},

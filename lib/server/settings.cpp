@@ -37,6 +37,8 @@ std::string normalise(const std::string& name, const std::string& value) {
     if (value.empty()) return value;
     if (key->validate == config::check::boolean) {
         if (!text::is_true(value) && !text::is_false(value)) throw Error{ErrorCode::InvalidArgument, "invalid boolean"};
+        if (!key->supported && text::is_true(value))
+            throw Error{ErrorCode::InvalidArgument, "not supported by this server yet"};
         const std::string plain = text::is_true(value) ? "true" : "false";
         return plain == key->default_value ? "" : plain;
     }
