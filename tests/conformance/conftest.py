@@ -18,9 +18,10 @@ import pytest
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "support"), str(HERE), str(HERE / "differential")]
 
+import answers  # noqa: E402
 import faults  # noqa: E402
 from daemons import Daemon, make_certificate, run  # noqa: E402
-from tested_build import PATIENCE  # noqa: E402
+from tested_build import BUILD, PATIENCE  # noqa: E402
 
 KIND = os.environ.get("LXDCORE_TEST_DAEMON", "lxdcored")
 
@@ -64,6 +65,11 @@ def pytest_runtest_call(item):
 def pytest_runtest_teardown(item):
     with _limit(item, 180):
         yield
+
+
+def pytest_sessionfinish():
+    if KIND != "lxd":
+        answers.write(BUILD / "test-logs/answers.json")
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Keeps the lists of docs/compatibility.md true: routes, configuration keys, announced extensions, intended differences.
 
-    check_compatibility.py [--write] [ROOT]     --write puts the lists right; look at the difference
+    check_compatibility.py [--write] [ROOT]       --write puts the lists right; look at the difference
+    check_compatibility.py --answers FILE [ROOT]  what the page says works is what tests/conformance has seen to work
 """
+import json
 import pathlib
 import re
 import sys
@@ -69,19 +71,51 @@ def refused_of_nics(root):
     return lambda key: any(how[method or equal](key, text) for method, equal, text in tests)
 
 
-def keys(root):
-    """One row for each table of lib/config: what is applied, and what is refused (that column is held by a unit test)."""
-    lines, nic_refuses = ["| of | works | refused |", "|---|---|---|"], refused_of_nics(root)
+def key_tables(root):
+    """(table of lib/config, {key: whether it is applied})"""
+    nic_refuses = refused_of_nics(root)
     for file in sorted((root / "lib/config").glob("*_keys.cpp")):
         for name, body in TABLE.findall(file.read_text(encoding="utf-8")):
             found = KEY.findall(body)
             if not found or len(found) != body.count('{"'):
                 raise SystemExit(f"{file}: {name}_keys() is in a form that this check cannot read")
             nic = name in ("bridged", "p2p")
-            works = {key: applied != "false" and not (nic and nic_refuses(key)) for key, _, applied in found}
-            kinds = [" ".join(f"`{key}`" for key in works if works[key] == wanted) for wanted in (True, False)]
-            lines.append(f"| {LABELS.get(name, name.replace('_', ' '))} | {kinds[0]} | {kinds[1]} |")
+            yield name, {key: applied != "false" and not (nic and nic_refuses(key)) for key, _, applied in found}
+
+
+def keys(root):
+    lines = ["| of | works | refused |", "|---|---|---|"]
+    for name, works in key_tables(root):
+        kinds = [" ".join(f"`{key}`" for key in works if works[key] == wanted) for wanted in (True, False)]
+        lines.append(f"| {LABELS.get(name, name.replace('_', ' '))} | {kinds[0]} | {kinds[1]} |")
     return lines
+
+
+# By table: the kind of the answers. What belongs to the other drivers is shown by tests/guest, or not.
+KINDS = {"instance": "instance", "disk": "disk", "bridged": "nic", "p2p": "nic", "none": "none", "bridge": "network", "dir_pool": "pool",
+         "btrfs_pool": "pool", "server": "server", "volume": "volume"}
+
+
+def unseen(root, answers):
+    """What the page promises and no test has seen, one line each."""
+    answered, seen = routes(root), set()
+    patterns = sorted({path for _, path in answered}, key=lambda path: path.count("{"))
+    forms = [(path, re.compile(re.sub(r"\{[^}]*\}", "[^/]+", path))) for path in patterns]
+    for method, asked in answers["routes"]:
+        asked = re.sub(r"^/1\.0/(containers|virtual-machines)(?=/|$)", "/1.0/instances", asked)
+        path = next((path for path, form in forms if form.fullmatch(asked)), None)
+        seen.add((method, path))
+    yield from (f"{method} {path}" for method, path in sorted(answered - seen))
+    for name, works in key_tables(root):
+        if name not in KINDS:
+            continue
+        taken, refused = (answers[which].get(KINDS[name], []) for which in ("taken", "refused"))
+        for key, applied in works.items():
+            if key in ("volatile.idmap.current", "volatile.idmap.next", "volatile.apply_nvram"):
+                continue  # records of the server, which nobody else may write
+            form = re.compile(re.escape(key).replace(r"\*", ".+"))
+            if not any(form.fullmatch(one) for one in (taken if applied else refused)):
+                yield f"{name}: {key} is never {'taken' if applied else 'refused'}"
 
 
 def differences(root):
@@ -104,6 +138,11 @@ def filled(text, parts):
 
 
 def main(argv):
+    if argv[:1] == ["--answers"]:
+        answers = json.loads(pathlib.Path(argv[1]).read_text(encoding="utf-8"))
+        left = list(unseen(pathlib.Path(argv[2]) if argv[2:] else pathlib.Path(__file__).parents[2], answers))
+        print("\n".join(left) or "compatibility: the tests have seen what the page promises")
+        return 1 if left else 0
     root = pathlib.Path(([a for a in argv if not a.startswith("-")] or [pathlib.Path(__file__).parents[2]])[0])
     page = root / "docs/compatibility.md"
     before = page.read_text(encoding="utf-8")

@@ -9,6 +9,7 @@ import urllib.parse
 
 import websocket
 
+import answers
 from tested_build import PATIENCE
 
 
@@ -48,10 +49,11 @@ class Reply:
 
 
 class Api:
-    """`Api(socket=path)`, or `Api(address="127.0.0.1:8443", cert=(crt, key))`."""
+    """`Api(socket=path)`, or `Api(address="127.0.0.1:8443", cert=(crt, key))`. What `ours` is told is remembered, see
+    answers.py."""
 
-    def __init__(self, socket=None, address=None, cert=None, timeout=90):
-        self.socket, self.address, self.cert, self.timeout = socket, address, cert, timeout
+    def __init__(self, socket=None, address=None, cert=None, timeout=90, ours=False):
+        self.socket, self.address, self.cert, self.timeout, self.ours = socket, address, cert, timeout, ours
 
     def tls_context(self):
         context = ssl.create_default_context()
@@ -83,9 +85,20 @@ class Api:
         try:
             connection.request(method, path, body=data, headers=headers)
             reply = connection.getresponse()
-            return Reply(reply.status, dict(reply.getheaders()), reply.read())
+            reply = Reply(reply.status, dict(reply.getheaders()), reply.read())
         finally:
             connection.close()
+        if self.ours:
+            self._remember(answers.Asked(method, path, body), reply)
+        return reply
+
+    def _remember(self, asked, reply):
+        if reply.status == 202:
+            answers.STARTED[reply.json["operation"]] = asked
+        elif reply.status < 400:
+            asked.answered()
+        elif reply.body and reply.headers.get("Content-Type") == "application/json":
+            asked.answered(reply.error)
 
     def get(self, path, **options):
         return self.request("GET", path, **options)
@@ -109,6 +122,8 @@ class Api:
         reply = self.get(f"{path.path}/wait?{urllib.parse.urlencode(query)}", timeout=timeout + 10)
         assert reply.status == 200, (reply.status, reply.body[:500])
         assert reply.metadata["status_code"] >= 200, f"{operation} has not ended in {timeout} s"
+        if path.path in answers.STARTED:
+            answers.STARTED.pop(path.path).answered(reply.metadata["err"] or None)
         return reply.metadata
 
     def run(self, method, path, body=None, ok=True, timeout=60, **options):

@@ -104,7 +104,7 @@ class Daemon:
 
     @property
     def api(self):
-        return Api(socket=self.socket)
+        return Api(socket=self.socket, ours=self.kind != "lxd")
 
     @property
     def pid(self):
@@ -187,7 +187,7 @@ class Daemon:
         return self.address
 
     def https(self, cert=None):
-        return Api(address=self.address, cert=cert)
+        return Api(address=self.address, cert=cert, ours=self.kind != "lxd")
 
     def remove_instances(self):
         api = self.api
