@@ -8,13 +8,14 @@ import yaml
 
 import backups
 import test_backups
+import test_hostile_backups
 import test_optimized_backups
 import test_volume_backups
 from daemons import run
 
 filled, other, small_disk = test_backups.filled, test_backups.other, test_backups.small_disk
 peer, pool, volume = test_backups.peer, test_optimized_backups.pool, test_volume_backups.volume
-refused = test_backups.refused
+refused = test_hostile_backups.refused
 CUSTOM = test_volume_backups.CUSTOM
 
 pytestmark = pytest.mark.ours  # a real LXD needs programs of squashfs-tools-ng

@@ -248,9 +248,9 @@ def test_an_archive_becomes_a_volume_with_what_it_says(daemon, api, good):
 @pytest.mark.limit(400)
 def test_r52_no_field_of_the_index_is_needed_to_survive(daemon):
     whole = backups.volume_index("liar")
-    for path in test_backups.all_paths(whole):
-        for document in (test_backups.without(whole, path), test_backups.changed(whole, path, None),
-                         test_backups.changed(whole, path, [["x"]]), test_backups.changed(whole, path, -2**63)):
+    for path in backups.all_paths(whole):
+        for document in (backups.without(whole, path), backups.changed(whole, path, None),
+                         backups.changed(whole, path, [["x"]]), backups.changed(whole, path, -2**63)):
             reply = backups.post_volume(daemon, backups.volume_archive(document))
             assert reply.status in (202, 400), (path, reply.status, reply.body)
             if reply.status == 202:
@@ -262,11 +262,11 @@ def test_r52_no_field_of_the_index_is_needed_to_survive(daemon):
 @pytest.mark.parametrize("name", ["../../evil", "a/b", "..", "", "a\nb"])
 def test_r08_names_in_an_archive_are_checked(daemon, name):
     refused(daemon, backups.volume_archive(backups.volume_index(name)))
-    refused(daemon, backups.volume_archive(test_backups.changed(backups.volume_index("liar"), ("config", "volume", "name"), name)))
+    refused(daemon, backups.volume_archive(backups.changed(backups.volume_index("liar"), ("config", "volume", "name"), name)))
     if name and "\n" not in name:
         assert backups.post_volume(daemon, backups.volume_archive(backups.volume_index("liar")), name=name).status == 400
     snapshots = backups.volume_index("liar", snapshots=["s0"])
-    refused(daemon, backups.volume_archive(test_backups.changed(snapshots, ("snapshots",), [name])))
+    refused(daemon, backups.volume_archive(backups.changed(snapshots, ("snapshots",), [name])))
     assert not list(daemon.base.rglob("evil*"))
 
 

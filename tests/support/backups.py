@@ -125,3 +125,23 @@ def upload_volume(daemon, data, name="", pool="default"):
     operation = daemon.api.wait(reply.operation())
     assert operation["status_code"] == 200, operation["err"]
     return operation
+
+
+# -- documents, and what is wrong with them
+def without(document, path):
+    if len(path) > 1:
+        return {**document, path[0]: without(document[path[0]], path[1:])}
+    return {key: value for key, value in document.items() if key != path[0]}
+
+
+def changed(document, path, value):
+    if not path:
+        return value
+    return {**document, path[0]: changed(document.get(path[0], {}), path[1:], value)}
+
+
+def all_paths(document, prefix=()):
+    for key, value in document.items():
+        yield prefix + (key,)
+        if isinstance(value, dict):
+            yield from all_paths(value, prefix + (key,))
