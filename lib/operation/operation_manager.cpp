@@ -131,9 +131,14 @@ private:
     RecordPtr make(OperationOptions options) {
         auto record = std::make_shared<OperationRecord>(std::move(options), CallerScope::current(), events_);
         registry_->add(record);
-        record->on_end([registry = registry_, raw = record.get(), &reactor = reactor_] {
+        // Weak: the registry holds the record.
+        record->on_end([weak = std::weak_ptr{registry_}, raw = record.get(), &reactor = reactor_] {
+            const auto registry = weak.lock();
+            if (!registry) return;
             registry->ended(*raw);
-            reactor.after(kept_after_end, [registry, raw] { registry->forget(raw); });
+            reactor.after(kept_after_end, [weak, raw] {
+                if (const auto still = weak.lock()) still->forget(raw);
+            });
         });
         return record;
     }
