@@ -5,7 +5,6 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/posix/basic_stream_descriptor.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/write.hpp>
@@ -13,6 +12,7 @@
 #include <lxdcore/api/codec.hpp>
 
 #include "http/exchange.hpp"
+#include "http/remote.hpp"
 #include "http/websocket.hpp"
 #include "routes/common.hpp"
 #include "routes/routes.hpp"
@@ -153,8 +153,8 @@ Awaitable<void> guarded(Awaitable<void> side, PumpPtr pump) {
 /// Lets the operation close the channel from its side, from any thread.
 void accept_close_requests(const PumpPtr& pump, const Executor& executor) {
     if (!pump->channel.close_request) return;
-    *pump->channel.close_request = [weak = std::weak_ptr{pump}, executor] {
-        asio::post(executor, [weak] {
+    *pump->channel.close_request = [weak = std::weak_ptr{pump}, remote = Remote{executor}] {
+        remote.post([weak] {
             if (const auto locked = weak.lock()) {
                 locked->closing = true;
                 locked->idle.cancel();

@@ -2,11 +2,11 @@
 #include <charconv>
 #include <optional>
 
-#include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/this_coro.hpp>
 
 #include "http/exchange.hpp"
+#include "http/remote.hpp"
 #include "routes/common.hpp"
 #include "routes/routes.hpp"
 
@@ -84,10 +84,10 @@ Awaitable<Response> wait(Exchange& exchange) {
     const auto timer = std::make_shared<Timer>(executor);
     const auto until = timeout ? Timer::clock_type::now() + *timeout : Timer::time_point::max();
     const auto ended = std::make_shared<bool>(false);
-    operation->on_end([executor, timer, ended] {
-        asio::post(executor, [timer, ended] {
+    operation->on_end([remote = Remote{executor}, weak = std::weak_ptr{timer}, ended] {
+        remote.post([weak, ended] {
             *ended = true;
-            timer->cancel();
+            if (const auto waiting = weak.lock()) waiting->cancel();
         });
     });
     while (!*ended && Timer::clock_type::now() < until && !exchange.peer_gone()) {
