@@ -92,7 +92,7 @@ void BackupStore::create(const BackupOwner& owner, const db::BackupRow& row, con
     undo.add([&] { intents_.end(intent); });
     fault_point("backup-create:intent");
     const auto temporary = fmt::format(".{}.{}", text::random_hex(4), name);
-    undo.add([&] { folder.remove(temporary); });
+    undo.add([&, temporary] { folder.remove(temporary); });
     const auto file = folder.open_file(temporary, O_RDWR | O_CREAT | O_EXCL, 0600);
     pack(file.get(), folder);
     fault_point("backup-create:packed");

@@ -297,7 +297,7 @@ void Manager::run_create(Creation& creation, OperationContext& op) {
     const auto frozen = creation.source ? creation.source->row.project + "/" + creation.source->row.name : "";
     const auto intent =
         intents_.begin("instance-create", ref.project, ref.name, nlohmann::json{{"source", frozen}}.dump());
-    undo.add([&] { intents_.end(intent); });
+    undo.add([this, intent] { intents_.end(intent); });
     undo.add([&] { s_.storage.delete_instance(ref.project, ref.name); });
     op.throw_if_cancelled();
     steps.done("intent");

@@ -167,16 +167,16 @@ void CustomVolumesImpl::publish_new(Row row, const Make& make,
     undo.add([&] { global_.write([&](db::Transaction& tx) { volumes_.remove(tx, row.id); }); });
     fault_point("volume-create:recorded");
     const auto id = custom_volume(row);
-    undo.add([&] {
+    undo.add([&, id] {
         for (const auto& snapshot : driver->list_snapshots(id))
             driver->remove(custom_snapshot(row, snapshot));
     });
     if (add_snapshots) add_snapshots(row, *driver);
     const auto staged = make(*driver, id);
-    undo.add([&] { driver->discard(staged); });
+    undo.add([&, staged] { driver->discard(staged); });
     fault_point("volume-create:staged");
     driver->publish(staged);
-    undo.add([&] { driver->remove(id); });
+    undo.add([&, id] { driver->remove(id); });
     fault_point("volume-create:published");
     settle(*driver, row);
     undo.commit();

@@ -94,7 +94,7 @@ void CustomVolumesImpl::publish_snapshot(const Row& volume, SnapshotRow snapshot
     undo.add([&] { global_.write([&](db::Transaction& tx) { snapshots_.remove(tx, snapshot.id); }); });
     fault_point("volume-snapshot:recorded");
     const auto staged = make(*driver, custom_snapshot(volume, snapshot.name));
-    undo.add([&] { driver->discard(staged); });
+    undo.add([&, staged] { driver->discard(staged); });
     fault_point("volume-snapshot:staged");
     driver->publish(staged);
     undo.commit();

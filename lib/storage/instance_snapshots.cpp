@@ -100,10 +100,10 @@ void StorageManagerImpl::create_snapshot(const std::string& project, const std::
         row = global_.write_value([&](db::Transaction& tx) {
             return snapshots_repository_.insert(tx, {.volume = volume.id, .name = snapshot});
         });
-    undo.add([&] { global_.write([&](db::Transaction& tx) { snapshots_repository_.remove(tx, row); }); });
+    undo.add([this, row] { global_.write([&](db::Transaction& tx) { snapshots_repository_.remove(tx, row); }); });
     if (!left) driver.remove(id); // without a row it is what an interruption left
     const auto staged = make(driver, id);
-    undo.add([&] { driver.discard(staged); });
+    undo.add([&driver, staged] { driver.discard(staged); });
     driver.publish(staged);
     undo.commit();
     link_snapshots(project, instance, volume.pool);

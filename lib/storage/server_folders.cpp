@@ -169,7 +169,7 @@ void ServerFolders::change(const api::StringMap& changed) {
     const auto before = linked("backups");
     if (const auto it = changed.find(kBackupsKey); it != changed.end()) {
         move("backups", backups_, it->second, now(kImagesKey));
-        undo.add([&] { move("backups", backups_, before, ""); });
+        undo.add([this, before] { move("backups", backups_, before, ""); });
     }
     if (const auto it = changed.find(kImagesKey); it != changed.end())
         move("images", images_, it->second, now(kBackupsKey));

@@ -191,9 +191,9 @@ void StorageManagerImpl::create_volume(const std::string& pool_name, const std::
     auto id = instance_volume(row);
     id.row = row.id;
     const auto staged = make(*pool->driver, id);
-    undo.add([&] { pool->driver->discard(staged); });
+    undo.add([&, staged] { pool->driver->discard(staged); });
     pool->driver->publish(staged);
-    undo.add([&] { pool->driver->remove(staged.as); });
+    undo.add([&, staged] { pool->driver->remove(staged.as); });
     state_dir_.dir("containers").remove(name);
     link(name, pool_name);
     undo.commit();

@@ -8,7 +8,7 @@
 namespace lxdcore {
 
 /// Undo steps, run in reverse order on destruction unless commit() was called. A step that throws is skipped.
-/// Thread-bound.
+/// Thread-bound. A step holds by value what was declared after this: by then that is gone.
 class Rollback {
 public:
     Rollback() = default;

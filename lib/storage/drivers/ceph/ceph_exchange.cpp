@@ -68,11 +68,11 @@ void CephDriver::publish(const Staged& staged) {
 void CephDriver::overwrite(const std::string& image, const std::string& with, const std::string& then_snapshot) {
     const auto keep = fmt::format("{}@{}{}", image, kKeep, text::random_hex(12));
     make_snapshot(keep);
-    Rollback undo;
     const auto back = [&] {
         unmap(image);
         tools().run(rbd({"snap", "rollback", keep}));
     };
+    Rollback undo;
     undo.add([&] {
         back();
         remove_snapshot(keep);
