@@ -232,7 +232,7 @@ def test_a_daemon_that_ends_leaves_no_command_behind(own_daemon, how):
         own_daemon.signal(15)
     wait_until(lambda: client.poll() is not None, what="end of the client")
     wait_until(lambda: not processes_in("sleep 434"), what="end of the commands")
-    assert not processes_in("lxdcore-helper exec")
+    wait_until(lambda: not processes_in("lxdcore-helper exec"), what="helpers gone")
     own_daemon.start()
     assert own_daemon.api.exec("c1", ["echo", "again"])[:2] == (0, "again\n")
 
