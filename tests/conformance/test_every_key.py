@@ -168,7 +168,9 @@ def test_of_a_pool(api, daemon, table, key, applied):
     config = {"size": "150MiB"} if driver == "btrfs" else {}
     api.run("POST", POOLS, {"name": "everykey", "driver": driver, "config": config | {name: "200MiB" if name == "size" else value}})
     try:
-        assert api.get(f"{POOLS}/everykey").metadata["config"][name]
+        now = api.get(f"{POOLS}/everykey").metadata["config"]
+        assert now[name]
+        api.run("PUT", f"{POOLS}/everykey", {"description": "changed", "config": now})
     finally:
         api.run("DELETE", f"{POOLS}/everykey")
 
@@ -215,3 +217,9 @@ def server():
 def test_of_the_server(server, table, key, applied):
     name, value = sample(table, key)
     check(server, "/1.0", name, value, applied, present=True if name == "core.trust_password" else None)
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("key", ["storage.backups_volume", "storage.images_volume"])
+def test_of_volumes_of_the_server(api, volume, key):
+    check(api, "/1.0", key, "default/everykey", True)

@@ -96,6 +96,12 @@ KINDS = {"instance": "instance", "disk": "disk", "bridged": "nic", "p2p": "nic",
          "btrfs_pool": "pool", "server": "server", "volume": "volume"}
 
 
+# Of the server, which nobody else writes.
+RECORDS = ("volatile.idmap.current", "volatile.idmap.next", "volatile.apply_nvram", "volatile.initial_source")
+# As on any LXD that is no cluster, an error.
+ALONE = {("GET", "/1.0/cluster/members")}
+
+
 def unseen(root, answers):
     """What the page promises and no test has seen, one line each."""
     answered, seen = routes(root), set()
@@ -105,14 +111,14 @@ def unseen(root, answers):
         asked = re.sub(r"^/1\.0/(containers|virtual-machines)(?=/|$)", "/1.0/instances", asked)
         path = next((path for path, form in forms if form.fullmatch(asked)), None)
         seen.add((method, path))
-    yield from (f"{method} {path}" for method, path in sorted(answered - seen))
+    yield from (f"{method} {path}" for method, path in sorted(answered - seen - ALONE))
     for name, works in key_tables(root):
         if name not in KINDS:
             continue
         taken, refused = (answers[which].get(KINDS[name], []) for which in ("taken", "refused"))
         for key, applied in works.items():
-            if key in ("volatile.idmap.current", "volatile.idmap.next", "volatile.apply_nvram"):
-                continue  # records of the server, which nobody else may write
+            if key in RECORDS:
+                continue
             form = re.compile(re.escape(key).replace(r"\*", ".+"))
             if not any(form.fullmatch(one) for one in (taken if applied else refused)):
                 yield f"{name}: {key} is never {'taken' if applied else 'refused'}"

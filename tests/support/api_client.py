@@ -94,6 +94,7 @@ class Api:
 
     def _remember(self, asked, reply):
         if reply.status == 202:
+            answers.ROUTES.add((asked.method, asked.path))
             answers.STARTED[reply.json["operation"]] = asked
         elif reply.status < 400:
             asked.answered()
@@ -139,13 +140,17 @@ class Api:
     def websocket(self, path, timeout=20, **options):
         """A websocket; the path as in "/1.0/events?type=operation"."""
         if self.socket:
-            return websocket.create_connection("ws://lxd" + path, socket=self.raw_socket(timeout), timeout=timeout,
-                                               suppress_origin=True, **options)
-        sslopt = {"cert_reqs": ssl.CERT_NONE, "check_hostname": False}
-        if self.cert:
-            sslopt.update(certfile=self.cert[0], keyfile=self.cert[1])
-        return websocket.create_connection(f"wss://{self.address}{path}", sslopt=sslopt, timeout=timeout,
-                                           suppress_origin=True, **options)
+            opened = websocket.create_connection("ws://lxd" + path, socket=self.raw_socket(timeout), timeout=timeout,
+                                                 suppress_origin=True, **options)
+        else:
+            sslopt = {"cert_reqs": ssl.CERT_NONE, "check_hostname": False}
+            if self.cert:
+                sslopt.update(certfile=self.cert[0], keyfile=self.cert[1])
+            opened = websocket.create_connection(f"wss://{self.address}{path}", sslopt=sslopt, timeout=timeout,
+                                                 suppress_origin=True, **options)
+        if self.ours:
+            answers.Asked("GET", path, None).answered()
+        return opened
 
     def exec(self, name, command, timeout=60, **fields):
         """Runs a command with recorded output: (exit code, stdout, stderr)."""
