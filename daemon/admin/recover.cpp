@@ -40,8 +40,9 @@ json ask_pool(const std::string& backends) {
 }
 
 std::string backends_of(const ApiClient& client) {
+    const auto server = client.request("GET", "/1.0"); // outlives the loop over a part of it
     std::string names;
-    for (const auto& driver : client.request("GET", "/1.0")["environment"]["storage_supported_drivers"])
+    for (const auto& driver : server.at("environment").at("storage_supported_drivers"))
         names += (names.empty() ? "" : ", ") + driver.value("Name", "");
     return names;
 }

@@ -208,7 +208,8 @@ std::vector<OperationPtr> RemoteOperations::list(const Caller&, const std::strin
     else
         url.project(project);
     std::vector<OperationPtr> operations;
-    for (const auto& [status, list] : rest_->get(url).items())
+    const auto by_status = rest_->get(url); // items() refers to it
+    for (const auto& [status, list] : by_status.items())
         for (const auto& object : list)
             operations.push_back(std::make_shared<RemoteOperation>(rest_, object));
     return operations;
