@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <cstdint>
+#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -95,9 +97,7 @@ void CustomVolumesImpl::store(Row row, api::StringMap config, std::string descri
         global_.write([&](db::Transaction& tx) { volumes_.update(tx, row); });
     } else {
         const auto driver = access_.driver(row.pool);
-        // A block volume cannot shrink: what was interrupted is finished, so all of the change is noted.
-        const nlohmann::json change{{"pool", row.pool}, {"config", row.config}, {"description", row.description}};
-        const auto intent = intents_.begin(intent::kResize, row.project, row.name, change.dump());
+        const auto intent = begin_resize(row);
         Rollback undo;
         undo.add([&] { intents_.end(intent); });
         apply_size(*driver, row, entry_of(before.config, "size"));
@@ -116,6 +116,12 @@ void CustomVolumesImpl::store(Row row, api::StringMap config, std::string descri
                                   volume_name(row.project, row.name)));
 }
 
+/// A block volume cannot shrink: what was interrupted is finished, so all of the change is noted.
+std::int64_t CustomVolumesImpl::begin_resize(const Row& row) {
+    const nlohmann::json change{{"pool", row.pool}, {"config", row.config}, {"description", row.description}};
+    return intents_.begin(intent::kResize, row.project, row.name, change.dump());
+}
+
 void CustomVolumesImpl::restore(Row row, const std::string& name) {
     const auto snapshot = global_.read_value([&](db::Transaction& tx) { return snapshots_.find(tx, row.id, name); });
     if (!snapshot) throw Error{ErrorCode::Internal, "Snapshot not found"};
@@ -126,17 +132,24 @@ void CustomVolumesImpl::restore(Row row, const std::string& name) {
     auto id = custom_volume(row);
     id.row = 0; // the limit of the volume stays, and what takes its place is counted as it was
     const auto staged = driver->stage_clone(id, custom_snapshot(row, name), {});
+    std::optional<std::int64_t> resize;
     Rollback undo;
-    undo.add([&] { driver->discard(staged); });
+    undo.add([&] {
+        driver->discard(staged);
+        if (resize) intents_.end(*resize);
+    });
     shift_staged(*driver, staged, entry_of(snapshot->config, "volatile.idmap.last"),
                  entry_of(row.config, "volatile.idmap.last"));
     fault_point("volume-restore:staged");
+    if (driver->mounts_volumes()) resize = begin_resize(row); // a device is as large as it was then
     driver->exchange(staged);
     undo.commit();
     fault_point("volume-restore:exchanged");
     access_.discard_later(row.pool, staged);
-    // A device is as large as it was then.
-    if (driver->mounts_volumes()) apply_size(*driver, row, entry_of(row.config, "size"));
+    if (resize) {
+        apply_size(*driver, row, entry_of(row.config, "size"));
+        intents_.end(*resize);
+    }
     event(row, "storage-volume-restored", "snapshot", name);
 }
 

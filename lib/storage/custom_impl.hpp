@@ -110,6 +110,7 @@ private:
     void refresh_content(const Row& row, const Row& source, const std::string& snapshot, bool volume_only,
                          std::stop_token stop, OperationContext* told);
     void store(Row row, api::StringMap config, std::string description);
+    std::int64_t begin_resize(const Row& row); ///< the intent
     void restore(Row row, const std::string& snapshot);
     void rename(Row row, const std::string& to);
     void move_to(Row row, Row target, OperationContext& op);

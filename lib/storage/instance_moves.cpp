@@ -7,6 +7,7 @@
 
 #include "storage/file_copy.hpp"
 #include "storage/manager_impl.hpp"
+#include "storage/staged_volumes.hpp"
 #include "util/fault_point.hpp"
 #include "util/rollback.hpp"
 
@@ -73,7 +74,7 @@ void StorageManagerImpl::move_instance(const std::string& project, const std::st
     remove_copies(to, name); // without a row it is what an interruption left
     const auto copy = [&](const VolumeId& as, const std::string& snapshot) {
         op.throw_if_cancelled();
-        driver.publish(stage_of(driver, to, as, {project, instance, snapshot}, op));
+        StagedVolumes{driver, {stage_of(driver, to, as, {project, instance, snapshot}, op)}}.publish_next();
     };
     const auto copy_whole = [&] {
         auto whole = instance_volume(row);

@@ -147,7 +147,7 @@ void StorageManagerImpl::create_copy(const std::string& pool, const std::string&
         for (const auto& name : streams ? copy.snapshots : std::vector<std::string>{}) {
             const auto id = instance_volume(row, name);
             driver.remove(id); // without a row it is what an interruption left
-            driver.publish(stage_of(driver, pool, id, snapshot_of(name), op));
+            StagedVolumes{driver, {stage_of(driver, pool, id, snapshot_of(name), op)}}.publish_next();
             undo.add([owner = need_pool(pool), id] { owner->driver->remove(id); });
             add_snapshot_row(row, name);
             copied();

@@ -70,6 +70,7 @@ public:
                               OperationContext& op) = 0;
     virtual void create_from_image(const std::string& pool, const std::string& project, const std::string& instance,
                                    const std::string& fingerprint, OperationContext& op) = 0;
+    /// A new volume with the content of another, or of one of its snapshots, and with the snapshots that are named.
     /// After a failure delete_instance() removes what is there.
     virtual void create_copy(const std::string& pool, const std::string& project, const std::string& instance,
                              const InstanceCopy& copy, OperationContext& op) = 0;

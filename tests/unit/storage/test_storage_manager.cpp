@@ -25,7 +25,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-class QuietContext final : public OperationContext {
+class QuietContext : public OperationContext {
 public:
     std::stop_token stop_token() const override { return {}; }
     void update_metadata(const nlohmann::json&) override {}
@@ -312,6 +312,32 @@ TEST_CASE_FIXTURE(Fixture, "an instance gets back the content of a snapshot, and
     CHECK(test::read_file(temp / "containers/c2/rootfs/hello") == "world");
     CHECK(test::read_file(temp / "storage-pools/p/containers-snapshots/c2/kept/rootfs/hello") == "world");
     CHECK(mode_of(volumes() / "c1") == 0100);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a copy that cannot take its place leaves nothing") {
+    /// Something is in the way once the content is being copied.
+    class Obstacle final : public QuietContext {
+    public:
+        explicit Obstacle(fs::path place) : place_{std::move(place)} {}
+        std::stop_token stop_token() const override {
+            fs::create_directories(place_ / "in the way");
+            return {};
+        }
+
+    private:
+        fs::path place_;
+    };
+    make_pool();
+    make_pool({}, "q");
+    make_image();
+    manager->create_from_image("p", "default", "c1", kImage, op);
+    const auto there = temp / "storage-pools/q/containers";
+    Obstacle obstacle{there / "c1"};
+    CHECK_THROWS(manager->move_instance("default", "c1", "q", obstacle));
+    CHECK(manager->pool_of("default", "c1") == "p");
+    CHECK(test::read_file(temp / "containers/c1/rootfs/hello") == "world");
+    for (const auto& left : fs::directory_iterator{there}) // what is set aside goes by and by
+        CHECK_MESSAGE(!left.path().filename().string().starts_with(".new"), left.path().string());
 }
 
 TEST_CASE_FIXTURE(Fixture, "a snapshot that was interrupted leaves neither row nor directory") {
