@@ -29,7 +29,7 @@ public:
 private:
     struct Way {
         std::mutex mutex;
-        asio::io_context* io; ///< null from the end on
+        asio::io_context* io = nullptr; ///< null from the end on
     };
     /// Ends before the queue of the thread does.
     class Service : public asio::execution_context::service {

@@ -28,6 +28,10 @@ bool is_local(std::string_view key) {
     return false;
 }
 
+void need_support(const config::Key& key) {
+    if (!key.supported) throw Error{ErrorCode::InvalidArgument, "not supported by this server yet"};
+}
+
 /// Checks one value and gives what to store: "" for the default, LXD's spelling of booleans.
 std::string normalise(const std::string& name, const std::string& value) {
     const auto* key = config::find(config::server_keys(), name);
@@ -37,15 +41,14 @@ std::string normalise(const std::string& name, const std::string& value) {
     if (value.empty()) return value;
     if (key->validate == config::check::boolean) {
         if (!text::is_true(value) && !text::is_false(value)) throw Error{ErrorCode::InvalidArgument, "invalid boolean"};
-        if (!key->supported && text::is_true(value))
-            throw Error{ErrorCode::InvalidArgument, "not supported by this server yet"};
+        if (text::is_true(value)) need_support(*key);
         const std::string plain = text::is_true(value) ? "true" : "false";
         return plain == key->default_value ? "" : plain;
     }
     const bool number = key->validate == config::check::int64 || key->validate == config::check::bgp_asn;
     if (number && !text::parse_int(value)) throw Error{ErrorCode::InvalidArgument, "invalid integer"};
     key->validate(value);
-    if (!key->supported) throw Error{ErrorCode::InvalidArgument, "not supported by this server yet"};
+    need_support(*key);
     return value == key->default_value ? "" : value;
 }
 
