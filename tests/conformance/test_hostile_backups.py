@@ -5,32 +5,13 @@ import tarfile
 import pytest
 
 import backups
-from daemons import wait_until
 
 
-def traces(daemon):
-    pool = daemon.dir / "storage-pools/default"
-    wait_until(lambda: not list(pool.glob("*/.*")), what="no staged volume")
-    return {str(p.relative_to(daemon.dir)) for top in ("containers", "backups", "storage-pools/default/containers",
-                                                       "storage-pools/default/containers-snapshots")
-            for p in (daemon.dir / top).rglob("*") if "rootfs" not in p.parts}
+FOLDERS = ("containers", "backups", "storage-pools/default/containers", "storage-pools/default/containers-snapshots")
 
 
 def refused(daemon, data, name="liar", **options):
-    """Neither an instance nor anything else comes of it; gives the text."""
-    before = traces(daemon)
-    reply = backups.post(daemon, data, **options)
-    if reply.status == 202:
-        operation = daemon.api.wait(reply.operation())
-        assert operation["status_code"] == 400, operation
-        text = operation["err"]
-    else:
-        assert 400 <= reply.status < 500, (reply.status, reply.body)
-        text = reply.error
-    assert daemon.api.get(f"/1.0/instances/{name}").status == 404
-    assert traces(daemon) == before
-    assert daemon.api.get("/1.0").status == 200
-    return text
+    return backups.refused(daemon, lambda: backups.post(daemon, data, **options), f"/1.0/instances/{name}", FOLDERS)
 
 
 @pytest.mark.ours

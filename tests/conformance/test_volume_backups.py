@@ -200,29 +200,11 @@ def test_r07_compressors_take_a_level_only(api, volume, compression):
 
 
 # -- archives that lie -------------------------------------------------------------------------------------------------
-def traces(daemon):
-    pool = daemon.dir / "storage-pools/default"
-    wait_until(lambda: not list(pool.glob("*/.*")), what="no staged volume")
-    return {str(p.relative_to(daemon.dir)) for top in ("backups", "storage-pools/default/custom",
-                                                       "storage-pools/default/custom-snapshots")
-            for p in (daemon.dir / top).rglob("*")}
+FOLDERS = ("backups", "storage-pools/default/custom", "storage-pools/default/custom-snapshots")
 
 
 def refused(daemon, data, **options):
-    """Neither a volume nor anything else comes of it; gives the text."""
-    before = traces(daemon)
-    reply = backups.post_volume(daemon, data, **options)
-    if reply.status == 202:
-        operation = daemon.api.wait(reply.operation())
-        assert operation["status_code"] == 400, operation
-        text = operation["err"]
-    else:
-        assert 400 <= reply.status < 500, (reply.status, reply.body)
-        text = reply.error
-    assert daemon.api.get(f"{CUSTOM}/liar").status == 404
-    assert traces(daemon) == before
-    assert daemon.api.get("/1.0").status == 200
-    return text
+    return backups.refused(daemon, lambda: backups.post_volume(daemon, data, **options), f"{CUSTOM}/liar", FOLDERS)
 
 
 @pytest.fixture

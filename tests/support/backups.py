@@ -4,6 +4,7 @@ import copy
 
 import yaml
 
+from daemons import wait_until
 from tarballs import entry, make_tar, metadata, rootfs_members
 from tarballs import tarfile
 
@@ -125,6 +126,32 @@ def upload_volume(daemon, data, name="", pool="default"):
     operation = daemon.api.wait(reply.operation())
     assert operation["status_code"] == 200, operation["err"]
     return operation
+
+
+# -- what must not come of a bad one -----------------------------------------------------------------------------------
+def traces(daemon, *folders):
+    """The files below these of the state directory, but for those in root filesystems, once nothing is staged."""
+    pool = daemon.dir / "storage-pools/default"
+    wait_until(lambda: not list(pool.glob("*/.*")), what="no staged volume")
+    return {str(p.relative_to(daemon.dir)) for top in folders for p in (daemon.dir / top).rglob("*")
+            if "rootfs" not in p.parts}
+
+
+def refused(daemon, send, path, folders):
+    """`send` posts an archive from which `path` would be made: nothing comes of it below the folders. Gives the text."""
+    before = traces(daemon, *folders)
+    reply = send()
+    if reply.status == 202:
+        operation = daemon.api.wait(reply.operation())
+        assert operation["status_code"] == 400, operation
+        text = operation["err"]
+    else:
+        assert 400 <= reply.status < 500, (reply.status, reply.body)
+        text = reply.error
+    assert daemon.api.get(path).status == 404
+    assert traces(daemon, *folders) == before
+    assert daemon.api.get("/1.0").status == 200
+    return text
 
 
 # -- documents, and what is wrong with them
