@@ -56,7 +56,8 @@ void write_synced(const Dir& tree) {
 } // namespace
 
 StorageManagerImpl::TreeLock StorageManagerImpl::tree_lock(const std::string& pool, const std::string& fingerprint) {
-    auto& lock = (*trees_.lock())[pool + "/" + fingerprint];
+    const auto trees = trees_.lock();
+    auto& lock = (*trees)[pool + "/" + fingerprint];
     if (!lock) lock = std::make_shared<std::shared_mutex>();
     return lock;
 }

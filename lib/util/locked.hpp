@@ -16,7 +16,9 @@ public:
     public:
         Guard(std::mutex& mutex, T& value) : lock_{mutex}, value_{&value} {}
         T* operator->() const noexcept { return value_; }
-        T& operator*() const noexcept { return *value_; }
+        T& operator*() const& noexcept { return *value_; }
+        /// Of a lock that nobody keeps: a copy, which cannot be changed by mistake. A reference would outlive the lock.
+        const T operator*() && { return *value_; } // NOLINT(readability-const-return-type)
         std::unique_lock<std::mutex>& lock() noexcept { return lock_; }
 
     private:

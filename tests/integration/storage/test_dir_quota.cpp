@@ -85,6 +85,10 @@ void with_quotas(const std::function<void(Pool&)>& body) {
         body(*pool);
     }
     if (any) return;
+#ifdef __SANITIZE_THREAD__
+    MESSAGE("not with TSan: it does not see that a thread in quotactl(2) waits for the one that answers");
+    return;
+#endif
     Pool pool{kXfs};
     QuotaKernel kernel{pool.disk.path()};
     kernel.serve([&] {
