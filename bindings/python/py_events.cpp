@@ -71,7 +71,9 @@ public:
             return nullptr;
         }
         if (overflow_) throw Error{ErrorCode::Unavailable, "More events came than were read"};
-        if (ended_) throw Error{ErrorCode::Unavailable, "The server ended the stream of events"};
+        if (ended_)
+            throw Error{ErrorCode::Unavailable,
+                        "The stream of events has ended: its connection is closed, or the server has gone"};
         return nullptr;
     }
     int fd() const noexcept { return ready_; }

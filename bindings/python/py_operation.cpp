@@ -36,7 +36,7 @@ py::object result(const Operation& operation) {
     }();
     if (!api::is_final(status)) throw Error{ErrorCode::BadState, "The operation has not ended"};
     if (status == api::Status::Cancelled) throw Error{ErrorCode::Cancelled, "Operation cancelled"};
-    if (status != api::Status::Success) throw Error{ErrorCode::Internal, operation.error()};
+    if (status != api::Status::Success) throw Error{operation.error_code(), operation.error()};
     const py::dict object = to_dict(operation);
     return object.contains("metadata") && !object["metadata"].is_none() ? py::object{object["metadata"]} : py::dict{};
 }

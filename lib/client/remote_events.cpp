@@ -60,6 +60,12 @@ private:
 
 } // namespace
 
+RemoteEvents::~RemoteEvents() {
+    if (!rest_->http()->thread().ours()) return;
+    for (const auto& one : open_)
+        if (const auto socket = one.lock()) socket->abort();
+}
+
 std::unique_ptr<EventSubscription> RemoteEvents::subscribe(Filter filter, Receive receive) {
     Url url{"/1.0/events"};
     std::string types;
@@ -72,6 +78,11 @@ std::unique_ptr<EventSubscription> RemoteEvents::subscribe(Filter filter, Receiv
         url.project(filter.project);
     auto reader = std::make_shared<Reader>(rest_, std::move(receive));
     reader->socket.connect(url.str());
+    {
+        const std::lock_guard lock{mutex_};
+        std::erase_if(open_, [](const auto& one) { return one.expired(); });
+        open_.emplace_back(std::shared_ptr<WebSocket>{reader, &reader->socket});
+    }
     asio::co_spawn(rest_->http()->thread().io(), read_events(reader), asio::detached);
     return std::make_unique<RemoteSubscription>(std::move(reader));
 }

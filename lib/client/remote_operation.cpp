@@ -65,6 +65,11 @@ std::string RemoteOperation::error() const {
     return text_of(state_.object, "err");
 }
 
+ErrorCode RemoteOperation::error_code() const {
+    const std::lock_guard lock{mutex_};
+    return state_.code;
+}
+
 nlohmann::json RemoteOperation::to_json(bool with_secrets) const {
     auto object = current();
     if (!with_secrets && object.contains("metadata") && object["metadata"].is_object()) object["metadata"].erase("fds");
@@ -142,6 +147,7 @@ void RemoteOperation::then(Then then) {
 Awaitable<void> RemoteOperation::await_end() const {
     nlohmann::json object;
     std::string failure;
+    auto code = ErrorCode::Internal;
     try {
         // GCC 12 destroys temporaries of a co_await twice: everything has a name here.
         HttpRequest request{"GET", (Url{"/1.0/operations"} / id_ / "wait").str()};
@@ -153,6 +159,9 @@ Awaitable<void> RemoteOperation::await_end() const {
             then = std::move(state_.then);
         }
         if (then && object.is_object() && status_of(object) == api::Status::Success) co_await then(object);
+    } catch (const Error& error) {
+        failure = error.what();
+        code = error.code();
     } catch (const std::exception& error) {
         failure = error.what();
     }
@@ -164,6 +173,7 @@ Awaitable<void> RemoteOperation::await_end() const {
         state_.object.update(object);
     }
     if (!failure.empty()) {
+        state_.code = code;
         state_.object["err"] = failure;
         state_.object["status"] = "Failure";
         state_.object["status_code"] = static_cast<int>(api::Status::Failure);

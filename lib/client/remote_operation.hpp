@@ -25,6 +25,7 @@ public:
     const std::string& project() const noexcept override { return project_; }
     api::Status status() const override;
     std::string error() const override;
+    ErrorCode error_code() const override;
     nlohmann::json to_json(bool with_secrets) const override;
     bool wait(std::optional<std::chrono::milliseconds> timeout) const override;
     void on_end(std::function<void()> done) override;
@@ -47,6 +48,7 @@ private:
         bool watched = false, told = false; ///< told: the server said how it ended
         bool ended = false;
         int holds = 0;
+        ErrorCode code = ErrorCode::Internal; ///< of what failed on our side
         std::vector<std::function<void()>> done;
         Then then;
     };

@@ -76,6 +76,14 @@ private:
 
 class EventHub : public EventService {
 public:
+    EventHub() = default;
+    EventHub(const EventHub&) = delete;
+    EventHub& operator=(const EventHub&) = delete;
+    ~EventHub() override {
+        for (const auto& subscriber : *state_->all())
+            tell(*subscriber, {});
+    }
+
     std::unique_ptr<EventSubscription> subscribe(Filter filter, std::function<void(const Event&)> receive) override {
         auto subscriber = std::make_shared<Subscriber>();
         subscriber->filter = std::move(filter);
@@ -119,9 +127,13 @@ private:
         for (const auto& subscriber : *all) {
             if (!subscriber->wants(event)) continue;
             if (!event.json) event.json = encode(event, std::move(metadata)); // once, for whoever is first
-            const std::lock_guard lock{subscriber->mutex};
-            if (!subscriber->ended) subscriber->receive(event);
+            tell(*subscriber, event);
         }
+    }
+
+    static void tell(Subscriber& subscriber, const Event& event) {
+        const std::lock_guard lock{subscriber.mutex};
+        if (!subscriber.ended) subscriber.receive(event);
     }
 
     static std::shared_ptr<const std::string> encode(const Event& event, nlohmann::json metadata) {

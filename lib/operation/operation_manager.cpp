@@ -163,7 +163,7 @@ private:
             record.finish(api::Status::Success, "");
         } catch (const Error& error) {
             record.finish(error.code() == ErrorCode::Cancelled ? api::Status::Cancelled : api::Status::Failure,
-                          error.what());
+                          error.what(), error.code());
         } catch (const std::exception& failure) {
             log.error("Operation failed unexpectedly", {{"operation", record.id()}, {"err", failure.what()}});
             record.finish(api::Status::Failure, failure.what());

@@ -9,6 +9,18 @@
 namespace lxdcore {
 
 Operation::~Operation() = default;
+
+ErrorCode Operation::error_code() const { return ErrorCode::Internal; }
+
+nlohmann::json Operation::result() const {
+    wait();
+    const auto ended = status();
+    if (ended == api::Status::Cancelled) throw Error{ErrorCode::Cancelled, "Operation cancelled"};
+    if (ended != api::Status::Success) throw Error{error_code(), error()};
+    auto metadata = to_json(false)["metadata"];
+    return metadata.is_object() ? metadata : nlohmann::json::object();
+}
+
 OperationContext::~OperationContext() = default;
 OperationHandle::~OperationHandle() = default;
 OperationService::~OperationService() = default;
@@ -45,6 +57,11 @@ api::Status OperationRecord::status() const {
 std::string OperationRecord::error() const {
     const std::lock_guard lock{mutex_};
     return error_;
+}
+
+ErrorCode OperationRecord::error_code() const {
+    const std::lock_guard lock{mutex_};
+    return error_code_;
 }
 
 nlohmann::json OperationRecord::to_json(bool with_secrets) const {
@@ -204,7 +221,7 @@ void OperationRecord::run() {
     publish();
 }
 
-void OperationRecord::finish(api::Status status, const std::string& error) {
+void OperationRecord::finish(api::Status status, const std::string& error, ErrorCode code) {
     std::vector<std::function<void()>> calls;
     std::vector<Slot> slots;
     std::function<void()> cancel;
@@ -215,7 +232,10 @@ void OperationRecord::finish(api::Status status, const std::string& error) {
             if (api::is_final(status_)) return;
             const bool cancelled = status_ == api::Status::Cancelling && status != api::Status::Success;
             status_ = cancelled ? api::Status::Cancelled : status;
-            if (status_ == api::Status::Failure) error_ = error;
+            if (status_ == api::Status::Failure) {
+                error_ = error;
+                error_code_ = code;
+            }
             calls.swap(on_end_);
             slots = std::exchange(slots_, {}); // what they captured must not live as long as the record
             cancel.swap(cancel_);

@@ -22,6 +22,7 @@ public:
     const std::string& project() const noexcept override { return options_.project; }
     api::Status status() const override;
     std::string error() const override;
+    ErrorCode error_code() const override;
     nlohmann::json to_json(bool with_secrets) const override;
     bool wait(std::optional<std::chrono::milliseconds> timeout) const override;
     void on_end(std::function<void()> done) override;
@@ -46,7 +47,7 @@ public:
     /// The process is about to end: work that asks for it gives up, whether it may be cancelled or not.
     void interrupt();
     /// The end; later ends are ignored. A cancelled operation ends as Cancelled unless it succeeded regardless.
-    void finish(api::Status status, const std::string& error);
+    void finish(api::Status status, const std::string& error, ErrorCode code = ErrorCode::Internal);
 
 private:
     struct Slot {
@@ -75,6 +76,7 @@ private:
     bool told_ = false; ///< the end was published: only then wait() returns, so that nobody sees it before its event
     api::Status status_ = api::Status::Pending;
     std::string error_;
+    ErrorCode error_code_ = ErrorCode::Internal;
     api::Time updated_;
     nlohmann::json metadata_; ///< null until something is known, as LXD shows it
     bool may_cancel_ = false;

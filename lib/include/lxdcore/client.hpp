@@ -56,7 +56,7 @@ public:
     /// Connects with the first call. @throws Error InvalidArgument for options that can never work, NotFound for a
     /// certificate that is not there
     explicit Client(ClientOptions options = {});
-    /// Ends what waits, with Error Cancelled. Operations go on at the server.
+    /// Ends streams of events. Operations go on at the server, and one that is still held can be waited for.
     ~Client();
     Client(const Client&) = delete;
     Client& operator=(const Client&) = delete;

@@ -14,7 +14,7 @@
 
 namespace lxdcore {
 
-/// Encoded once, shared by all listeners.
+/// Encoded once, shared by all listeners. One without json is the last: the Core or Client has gone, or its server.
 struct Event {
     std::string type;                        ///< lifecycle, operation, logging
     std::string project;                     ///< "" for logging

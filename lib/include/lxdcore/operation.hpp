@@ -59,11 +59,16 @@ public:
     virtual const std::string& project() const noexcept = 0;
     virtual api::Status status() const = 0;
     virtual std::string error() const = 0; ///< empty unless Failure
+    /// Of a Failure. Internal when only its text is known, which is all that the wire tells of what failed at a server.
+    virtual ErrorCode error_code() const;
     /// As LXD shows it: {id, class, description, created_at, updated_at, status, status_code, resources, metadata,
     /// may_cancel, err, location}. Secrets (metadata.fds) only when @p with_secrets.
     virtual nlohmann::json to_json(bool with_secrets = false) const = 0;
     /// Waits for the end; false when @p timeout passed first. Unset: no limit.
     virtual bool wait(std::optional<std::chrono::milliseconds> timeout = std::nullopt) const = 0;
+    /// Waits for the end, and gives the metadata without secrets, as an object. @throws Error that the work ended with,
+    /// Cancelled "Operation cancelled"
+    nlohmann::json result() const;
     /// Calls @p done once, at the end, at once if it has ended already; on any thread, must not block.
     virtual void on_end(std::function<void()> done) = 0;
     /// @throws Error BadState "Only running operations can be cancelled", "This operation can't be cancelled"

@@ -133,3 +133,16 @@ TEST_CASE("a listener may end its own subscription") {
     hub->lifecycle("default", "a", "b");
     CHECK(received == 1);
 }
+
+TEST_CASE("the end of the hub is the last thing that a listener hears") {
+    auto hub = make_event_service();
+    std::vector<Event> heard, nothing;
+    const auto subscription = hub->subscribe({}, [&](const Event& event) { heard.push_back(event); });
+    hub->subscribe({}, [&](const Event& event) { nothing.push_back(event); }).reset();
+    hub->lifecycle("default", "a", "b");
+    hub.reset();
+    REQUIRE(heard.size() == 2);
+    CHECK(heard[0].json);
+    CHECK_FALSE(heard[1].json);
+    CHECK(nothing.empty());
+}

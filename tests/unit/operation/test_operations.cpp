@@ -328,3 +328,27 @@ TEST_CASE("many operations from many threads all end") {
         thread.join();
     CHECK(bad == 0);
 }
+
+TEST_CASE("the result of an operation is its metadata, or its failure with its code") {
+    Fixture f;
+    const auto works = f.operations->start(creating(), [](OperationContext& op) { op.update_metadata({{"a", 1}}); });
+    CHECK(works->result() == nlohmann::json{{"a", 1}});
+    CHECK(f.operations->start(creating(), [](OperationContext&) {})->result() == nlohmann::json::object());
+
+    const auto full = f.operations->start(creating(), [](OperationContext&) {
+        throw Error{ErrorCode::NoSpace, "full"};
+    });
+    CHECK_THROWS_WITH(full->result(), "full");
+    CHECK(code_of([&] { full->result(); }) == ErrorCode::NoSpace);
+    const auto odd = f.operations->start(creating(), [](OperationContext&) { throw std::runtime_error{"odd"}; });
+    CHECK(code_of([&] { odd->result(); }) == ErrorCode::Internal);
+
+    const auto cancelled = f.operations->start_cancellable(creating(), [](OperationContext& op) {
+        while (true) {
+            op.throw_if_cancelled();
+            std::this_thread::sleep_for(milliseconds{1});
+        }
+    });
+    cancelled->cancel();
+    CHECK(code_of([&] { cancelled->result(); }) == ErrorCode::Cancelled);
+}
