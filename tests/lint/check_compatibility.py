@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Keeps the lists of docs/compatibility.md true: routes, configuration keys, announced extensions, intended differences.
+"""Keeps the lists of docs/compatibility.md true: routes, configuration keys, announced extensions, intended differences; and
+what of these LXD 5.0 has and we do not, by its names in tests/data.
 
     check_compatibility.py [--write] [ROOT]       --write puts the lists right; look at the difference
     check_compatibility.py --answers FILE [ROOT]  what the page says works is what tests/conformance has seen to work
@@ -43,16 +44,32 @@ def table(rows):
     return lines
 
 
+def names_of_lxd(root, file):
+    """Lines of a list of what LXD 5.0 has."""
+    lines = (root / "tests/data" / file).read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
 def missing(root, answered):
     known = {(m, shape(p)) for m, p in answered}
-    lines = (root / "tests/data/routes.txt").read_text(encoding="utf-8").splitlines()
-    rows = [tuple(line.split()) for line in lines if line and not line.startswith("#")]
-    return [(method, path.replace("/x", "/…")) for method, path in rows if (method, path) not in known]
+    rows = [tuple(line.split()) for line in names_of_lxd(root, "routes.txt")]
+    return [(method, re.sub(r"/x(?=/|$)", "/…", path)) for method, path in rows if (method, path) not in known]
 
 
-def extensions(root):
-    names = re.findall(r'^\s+"([a-z0-9_]+)",', (root / "lib/server/api_extensions.cpp").read_text(encoding="utf-8"), re.M)
-    return ["`" + "` `".join(names) + "`"]
+def quoted(names):
+    return " ".join(f"`{name}`" for name in names)
+
+
+def announced(root):
+    return re.findall(r'^\s+"([a-z0-9_]+)",', (root / "lib/server/api_extensions.cpp").read_text(encoding="utf-8"), re.M)
+
+
+def silent(root):
+    """Extensions of LXD that are not announced."""
+    ours, theirs = announced(root), names_of_lxd(root, "api-extensions.txt")
+    if set(ours) - set(theirs):
+        raise SystemExit(f"announced, and no extension of LXD 5.0: {sorted(set(ours) - set(theirs))}")
+    return [name for name in theirs if name not in ours]
 
 
 TABLE = re.compile(r"std::span<const Key> (\w+)_keys\(\) \{\s*static constexpr Key table\[\] = \{(.*?)\};", re.S)
@@ -83,10 +100,48 @@ def key_tables(root):
             yield name, {key: applied != "false" and not (nic and nic_refuses(key)) for key, _, applied in found}
 
 
+def keys_of_lxd(root):
+    """(what has them, its keys)"""
+    kinds = {}
+    for line in names_of_lxd(root, "config-keys.txt"):
+        if line.startswith(" "):
+            kinds[kind].append(line.strip())
+        else:
+            kinds[kind := line] = []
+    return kinds
+
+
+def label_of_lxd(kind):
+    first, *rest = kind.split(":")
+    if kind.startswith("device:nic:"):
+        return "NIC, " + rest[1]
+    if first == "device":
+        return f"device `{rest[0]}`" + "".join(f", {one}" for one in rest[1:])
+    if first == "network":
+        return "network of type " + rest[0]
+    return " ".join([*rest[:1], "pool"]) if first == "storage-pool" else ", ".join([first.replace("-", " ").replace("acl", "ACL"), *rest])
+
+
+def groups(root):
+    """Keys of LXD that are in no table, by what has them: mostly what is missing as a whole."""
+    tables = dict(key_tables(root))
+    lines = ["| of | keys |", "|---|---|"]
+    for kind, names in keys_of_lxd(root).items():
+        last = kind.split(":")[-1]
+        ours = next((tables[name] for name in (last, last + "_pool") if name in tables), {})
+        if kind.startswith("storage-volume:"):  # those of the volume, and the defaults that its pool has for it
+            ours = {**tables["volume"], **{key.removeprefix("volume."): works for key, works in ours.items()}}
+        forms = [re.compile(re.escape(key).replace(r"\*", ".+")) for key in ours]
+        left = [name for name in names if not any(form.fullmatch(name) for form in forms)]
+        if left:
+            lines.append(f"| {label_of_lxd(kind)} | {quoted(left)} |")
+    return lines
+
+
 def keys(root):
     lines = ["| of | works | refused |", "|---|---|---|"]
     for name, works in key_tables(root):
-        kinds = [" ".join(f"`{key}`" for key in works if works[key] == wanted) for wanted in (True, False)]
+        kinds = [quoted(key for key in works if works[key] == wanted) for wanted in (True, False)]
         lines.append(f"| {LABELS.get(name, name.replace('_', ' '))} | {kinds[0]} | {kinds[1]} |")
     return lines
 
@@ -130,7 +185,8 @@ def differences(root):
 
 def generated(root):
     answered = routes(root)
-    return {"routes": table(answered), "missing": table(missing(root, answered)), "extensions": extensions(root), "keys": keys(root),
+    return {"routes": table(answered), "missing": table(missing(root, answered)), "groups": groups(root), "keys": keys(root),
+            "extensions": [quoted(announced(root))], "silent": [quoted(silent(root))],
             "differences": ["| | |", "|---|---|", *differences(root)]}
 
 

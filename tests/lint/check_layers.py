@@ -16,8 +16,7 @@ import sys
 
 # Rows from left to right; areas in one row may not include each other.
 LAYERS = [["util"], ["api"], ["config", "system"], ["event", "resources", "db", "client"], ["operation"],
-          ["project", "server"], ["storage", "network"], ["image", "device", "migration"], ["instance"], ["cluster"],
-          ["core"]]
+          ["project", "server"], ["storage", "network"], ["image", "device"], ["instance"], ["core"]]
 RANK = {area: rank for rank, row in enumerate(LAYERS) for area in row}
 # Not in the line: what they may include.
 SPECIAL = {"helper": {"util", "api", "system"}}

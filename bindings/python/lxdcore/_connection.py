@@ -94,7 +94,8 @@ class Connection:
         return self._raw.closed
 
     def close(self) -> None:
-        """Lets go of the server; containers and operations go on. A second time does nothing."""
+        """Lets go of the server. Containers go on, and so do a Client's operations; those of a Core are interrupted and
+        undo what they began, or are waited for. A second time does nothing."""
         self._raw.close()
 
     def __enter__(self: Self) -> Self:

@@ -20,6 +20,7 @@ struct Caller {
 /// Thread-bound.
 class LXDCORE_API CallerScope {
 public:
+    /// Until its end calls of this thread are on behalf of @p caller.
     explicit CallerScope(Caller caller);
     ~CallerScope();
     CallerScope(const CallerScope&) = delete;

@@ -56,11 +56,13 @@ public:
     /// Connects with the first call. @throws Error InvalidArgument for options that can never work, NotFound for a
     /// certificate that is not there
     explicit Client(ClientOptions options = {});
-    /// Ends streams of events. Operations go on at the server, and one that is still held can be waited for.
+    /// Ends streams of events. Operations go on at the server; an OperationPtr that is still held keeps the connection
+    /// and can be waited for.
     ~Client();
     Client(const Client&) = delete;
     Client& operator=(const Client&) = delete;
 
+    /// A service for each area.
     InstanceService& instances() noexcept;
     InstanceSnapshotService& instance_snapshots() noexcept;
     InstancePublishService& publishing() noexcept;
@@ -78,11 +80,14 @@ public:
     OperationService& operations() noexcept;
     EventService& events() noexcept;
 
-    /// Anything else of the REST API: the answer's metadata. @p body null: none; @p path begins with "/1.0".
+    /// Anything else of the REST API: the answer's metadata. @p body null: none; @p path begins with "/1.0". @throws
+    /// Error of the server, see above; Unavailable, Internal for what is no answer of LXD, InvalidArgument for texts
+    /// that are not UTF-8
     nlohmann::json request(const std::string& method, const std::string& path, const nlohmann::json& body);
-    /// The same for what answers with an operation.
+    /// The same for what answers with an operation. @throws Error Internal for another answer, too
     OperationPtr request_operation(const std::string& method, const std::string& path, const nlohmann::json& body);
-    /// Asks an HTTPS server to trust our certificate: a join token, or the trust password.
+    /// Asks an HTTPS server to trust our certificate: a join token, or the trust password. @throws Error Forbidden for
+    /// a wrong one, InvalidArgument when it is trusted already, and as request()
     void trust(const std::string& password);
 
 private:

@@ -29,6 +29,7 @@
 
 namespace lxdcore {
 
+/// What a Core works on, and with.
 struct CoreOptions {
     std::filesystem::path state_dir; ///< absolute; made if missing
     LogSink log;                     ///< where log records go; empty: nowhere
@@ -54,11 +55,13 @@ public:
     /// @throws Error BadState if another process owns the directory (its pid is in the text), Internal for a damaged
     /// or newer database (which is left untouched)
     explicit Core(CoreOptions options);
-    /// Containers keep running.
+    /// Operations that run are interrupted where they can be undone, else waited for; commands of exec() and consoles
+    /// end. Containers and networks keep running.
     ~Core();
     Core(const Core&) = delete;
     Core& operator=(const Core&) = delete;
 
+    /// CoreOptions::state_dir, and a service for each area.
     const std::filesystem::path& state_dir() const noexcept;
     InstanceService& instances() noexcept;
     InstanceSnapshotService& instance_snapshots() noexcept;

@@ -30,6 +30,7 @@ enum class ErrorCode {
 /// The one exception type that leaves the library. Reentrant.
 class LXDCORE_API Error : public std::exception {
 public:
+    /// @p message is for people; texts that clients may depend on are LXD's.
     Error(ErrorCode code, std::string message) : code_{code}, message_{std::move(message)} {}
     Error(const Error&) = default;
     Error(Error&&) noexcept = default;
@@ -37,7 +38,8 @@ public:
     Error& operator=(Error&&) noexcept = default;
     ~Error() override; ///< in error.cpp, so that `catch` works across shared libraries
 
-    ErrorCode code() const noexcept { return code_; }
+    ErrorCode code() const noexcept { return code_; } ///< the kind of failure
+    /// The text; valid as long as the Error.
     const char* what() const noexcept override { return message_.c_str(); }
     /// Puts @p context in front: "create c1: mount pool default: permission denied".
     void add_context(std::string_view context) { message_.insert(0, std::string{context} + ": "); }

@@ -9,6 +9,7 @@
 
 namespace lxdcore {
 
+/// How much a record matters; nothing is left out by it.
 enum class LogLevel { Trace, Debug, Info, Warning, Error };
 
 /// One record: a fixed text and named values. Secrets never go in.
@@ -21,11 +22,13 @@ struct LogRecord {
 /// Where records go. Called from any thread, must not throw and must not call back into Core.
 using LogSink = std::function<void(const LogRecord&)>;
 
-/// Thread-safe front of a sink; services hold a reference.
+/// Front of a sink; services hold a reference. Thread-safe, if the sink is.
 class LXDCORE_API Logger {
 public:
     using Context = std::map<std::string, std::string>;
+    /// Without a sink records go nowhere.
     explicit Logger(LogSink sink = {}) : sink_{std::move(sink)} {}
+    /// One record, at once, on this thread; the same for each level.
     void debug(std::string message, Context context = {}) const {
         log(LogLevel::Debug, std::move(message), std::move(context));
     }

@@ -91,21 +91,24 @@ LXDCORE_API_JSON(Instance);
 
 struct InstanceStatePut {
     std::string action;
-    int timeout = 0; ///< seconds; -1: wait for ever
+    int timeout = 0; ///< seconds that a clean stop may take; 0 or less: for ever
     bool force = false;
     bool stateful = false;
 };
 LXDCORE_API_JSON(InstanceStatePut);
 
+/// Bytes; total 0: not told. By the name of the disk device.
 struct InstanceStateDisk {
     std::int64_t usage = 0;
     std::int64_t total = 0;
 };
 LXDCORE_API_JSON(InstanceStateDisk);
+/// Bytes; what is not counted is 0. total: the limit, or else all of the host.
 struct InstanceStateMemory {
     std::int64_t usage = 0, usage_peak = 0, total = 0, swap_usage = 0, swap_usage_peak = 0;
 };
 LXDCORE_API_JSON(InstanceStateMemory);
+/// family inet or inet6; netmask: the length of the prefix; scope local, link or global.
 struct NetworkAddress {
     std::string family, address, netmask, scope;
 };
@@ -120,7 +123,7 @@ struct InstanceStateNetwork {
     NetworkCounters counters;
     std::string hwaddr;
     std::string host_name;
-    int mtu = 0;
+    int mtu = 0;       ///< bytes
     std::string state; ///< up, down
     std::string type;  ///< broadcast, loopback, point-to-point, …
 };
@@ -131,7 +134,7 @@ struct InstanceState {
     std::map<std::string, InstanceStateDisk> disk;
     InstanceStateMemory memory;
     std::optional<std::map<std::string, InstanceStateNetwork>> network; ///< null when stopped
-    std::int64_t pid = 0;
+    std::int64_t pid = 0;                                               ///< of its init on the host; 0 when stopped
     std::int64_t processes = 0;
     std::int64_t cpu_usage = 0; ///< nanoseconds
 };
@@ -146,20 +149,20 @@ LXDCORE_API_JSON(InstanceFull);
 struct InstanceExecPost {
     std::vector<std::string> command;
     bool wait_for_websocket = false;
-    bool interactive = false;
+    bool interactive = false; ///< on a terminal
     StringMap environment;
-    int width = 0;
-    int height = 0;
-    bool record_output = false;
-    std::uint32_t user = 0;
+    int width = 0;              ///< columns of the terminal; 0: as the kernel makes it
+    int height = 0;             ///< rows
+    bool record_output = false; ///< into files, see the operation's metadata; at most 64 MiB each
+    std::uint32_t user = 0;     ///< ids in the instance
     std::uint32_t group = 0;
-    std::string cwd;
+    std::string cwd; ///< "": HOME of the environment, or /
 };
 LXDCORE_API_JSON(InstanceExecPost);
 
 struct InstanceConsolePost {
-    int width = 0;
-    int height = 0;
+    int width = 0;    ///< columns of the terminal; 0: as it is
+    int height = 0;   ///< rows
     std::string type; ///< console (default), vga
 };
 LXDCORE_API_JSON(InstanceConsolePost);

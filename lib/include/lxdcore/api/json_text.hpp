@@ -9,7 +9,7 @@
 namespace lxdcore::api {
 
 /// Appends what encode_json(nlohmann::json(value)) would, keys in the order of LXD's structs, without making the JSON
-/// tree in between: for lists that are long.
+/// tree in between: for lists that are long. Reentrant.
 LXDCORE_API void append_json(std::string& out, const Instance& value);
 
 } // namespace lxdcore::api

@@ -30,6 +30,7 @@ struct ImageMetadata {
     std::optional<std::map<std::string, ImageTemplate>> templates; ///< by the path that is written
 };
 
+/// Every key. Like the functions below reentrant.
 LXDCORE_API void to_json(nlohmann::json& json, const ImageMetadata& value);
 /// Keys that are absent leave the member as it is. @throws Error InvalidArgument
 LXDCORE_API void from_json(const nlohmann::json& json, ImageMetadata& value);

@@ -71,7 +71,7 @@ struct Image : ImagePut {
     bool cached = false;
     std::string filename;
     std::string fingerprint;
-    std::int64_t size = 0;
+    std::int64_t size = 0; ///< bytes of its files
     std::string type = "container";
     Time created_at, last_used_at, uploaded_at;
 };
@@ -116,7 +116,7 @@ LXDCORE_API_JSON(NetworkLease);
 struct NetworkStateBridge {
     std::string id;
     bool stp = false;
-    std::uint64_t forward_delay = 0, vlan_default = 0;
+    std::uint64_t forward_delay = 0, vlan_default = 0; ///< hundredths of a second; a VLAN id
     bool vlan_filtering = false;
     std::vector<std::string> upper_devices;
 };
@@ -125,7 +125,7 @@ struct NetworkState {
     std::vector<NetworkAddress> addresses;
     NetworkCounters counters;
     std::string hwaddr;
-    int mtu = 0;
+    int mtu = 0; ///< bytes
     std::string state, type;
     std::optional<NetworkStateBridge> bridge;
 };
@@ -154,6 +154,7 @@ struct StoragePool : StoragePoolPut {
     std::vector<std::string> locations;
 };
 LXDCORE_API_JSON(StoragePool);
+/// Bytes (of inodes: how many); total 0: no limit.
 struct SpaceUse {
     std::uint64_t used = 0, total = 0;
 };

@@ -28,8 +28,9 @@ enum class Status {
     Cancelled = 401,
 };
 
-/// The name on the wire, "Operation created" for 100.
+/// The name on the wire, "Operation created" for 100. Reentrant.
 LXDCORE_API std::string_view name(Status status) noexcept;
+/// True for an operation that has ended. Reentrant.
 constexpr bool is_final(Status status) noexcept { return static_cast<int>(status) >= 200; }
 
 } // namespace lxdcore::api

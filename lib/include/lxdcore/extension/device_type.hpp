@@ -57,6 +57,7 @@ public:
     virtual void removed(const DeviceRequest&) {}
     /// It is added to, or taken from, a running instance. @throws Error BadState, which is what happens by default
     virtual void plug(const DeviceRequest& device);
+    /// The same when it is taken from one.
     virtual void unplug(const DeviceRequest& device);
 };
 

@@ -23,6 +23,7 @@ public:
         std::uint32_t uid = 0; ///< the host's number
         int pidfd = -1;        ///< keeps the pid from meaning somebody else; borrowed
     };
+    /// A guest, as find() knew it.
     struct Caller {
         InstanceRef instance;
         std::uint64_t run = 0; ///< which run of the instance: a caller does not outlive it
@@ -31,6 +32,7 @@ public:
     virtual ~GuestApi();
     /// Whose guest a process is in, judged by its pid namespaces, which a guest cannot choose (R30). Empty for others.
     virtual std::optional<Caller> find(const Process& process) const = 0;
+    /// Nothing but what all of them throw.
     virtual void check(const Caller& caller) const = 0;
     virtual api::StringMap config(const Caller& caller) const = 0; ///< user.* and cloud-init.*, profiles applied
     /// One key of these. @throws Error Forbidden for other keys, NotFound

@@ -29,8 +29,9 @@ struct PublishRequest {
 class LXDCORE_API InstancePublishService {
 public:
     virtual ~InstancePublishService();
-    /// The operation's metadata ends with {"fingerprint","size"} as strings. @throws Error NotFound, InvalidArgument,
-    /// BadState for an instance that runs
+    /// The operation's metadata ends with {"fingerprint","size"} as strings, size in bytes. @throws Error NotFound,
+    /// InvalidArgument (compression, alias). An instance that runs (BadState), an alias that is taken, NoSpace fail the
+    /// operation.
     virtual OperationPtr publish(const PublishRequest& request) = 0;
 };
 

@@ -24,6 +24,7 @@ struct Warning {
     std::string entity_url;             ///< "" when it is about the server
 };
 
+/// As the API shows it, every key. Reentrant.
 LXDCORE_API void to_json(nlohmann::json& json, const Warning& value);
 
 } // namespace api
@@ -32,10 +33,13 @@ LXDCORE_API void to_json(nlohmann::json& json, const Warning& value);
 class LXDCORE_API WarningService {
 public:
     virtual ~WarningService();
-    virtual std::vector<api::Warning> list(const std::string& project) const = 0; ///< "": all, also the server's
+    /// In the order of their ids. @p project "": all, also the server's.
+    virtual std::vector<api::Warning> list(const std::string& project) const = 0;
+    /// One of them.
     virtual api::Warning get(const std::string& uuid) const = 0;
-    /// @p status is "new" or "acknowledged". @throws Error Forbidden for another known one, InvalidArgument
+    /// @p status is "new" or "acknowledged". @throws Error Forbidden for "resolved", InvalidArgument for other words
     virtual void set_status(const std::string& uuid, const std::string& status) = 0;
+    /// Forgets it; what it warns of may raise it again.
     virtual void remove(const std::string& uuid) = 0;
 };
 
