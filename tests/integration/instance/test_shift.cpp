@@ -118,7 +118,7 @@ void walk(const Dir& dir, IdMap from, const IdMap& to) {
 int walk_killed(const Dir& dir, IdMap from, const IdMap& to) {
     int kills = 0;
     for (const auto& next : shift_route(from, to)) {
-        for (useconds_t patience = 200;; patience += 150) {
+        for (useconds_t patience = 200;; patience += 150 + patience / 10) {
             const auto child = ::fork();
             if (child == 0) {
                 shift_tree(dir, from, next);
