@@ -118,6 +118,25 @@ TEST_CASE("an ended operation can still be waited for and read") {
     CHECK(op->to_json()["metadata"]["a"] == 1);
 }
 
+TEST_CASE("an operation that is held can be read when everything else has gone") {
+    OperationPtr task, session;
+    {
+        Fixture f;
+        task = f.operations->start({}, [](OperationContext& context) { context.update_metadata({{"a", 1}}); });
+        session = f.operations->create(websocket())->operation(); // its handle goes
+        f.operations->drain(long_enough);
+    }
+    CHECK(task->wait());
+    CHECK(task->to_json()["metadata"]["a"] == 1);
+    CHECK(session->status() == Status::Failure);
+    CHECK(session->error() == "The operation was given up");
+    int called = 0;
+    session->on_end([&] { ++called; });
+    CHECK(called == 1);
+    CHECK(code_of([&] { task->cancel(); }) == ErrorCode::BadState);
+    CHECK(code_of([&] { session->connect("secret"); }) == ErrorCode::BadState);
+}
+
 TEST_CASE("waiting ends at the timeout") {
     Fixture f;
     Gate gate;
