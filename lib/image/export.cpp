@@ -54,7 +54,10 @@ OperationPtr ImageManagerImpl::create_secret(const std::string& project, const s
     auto handle = operations_.create(std::move(options));
     handle->context().update_metadata({{"secret", text::random_hex(32)}});
     auto operation = handle->operation();
-    handle->on_cancel([secrets = secrets_, id = operation->id()] {
+    // Not to hold each other: a secret that nobody uses ends with the last of us.
+    handle->on_cancel([weak = std::weak_ptr{secrets_}, id = operation->id()] {
+        const auto secrets = weak.lock();
+        if (!secrets) return;
         std::shared_ptr<OperationHandle> ended;
         const auto held = secrets->lock();
         if (const auto it = held->find(id); it != held->end()) ended = std::move(it->second);

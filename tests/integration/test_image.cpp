@@ -249,6 +249,19 @@ TEST_CASE_FIXTURE(Fixture, "fingerprints are whole or prefixes of twelve digits,
     CHECK_THROWS_AS(images->get("default", fingerprint, true), Error);
 }
 
+TEST_CASE_FIXTURE(Fixture, "a secret for an image is given up when it is cancelled, and with the manager") {
+    REQUIRE(import(minimal().bytes())->status() == api::Status::Success);
+    const auto fingerprint = images->fingerprints("default", false).at(0);
+    const auto cancelled = images->create_secret("default", fingerprint);
+    CHECK(cancelled->status() == api::Status::Running);
+    cancelled->cancel();
+    CHECK(cancelled->status() == api::Status::Cancelled);
+    const auto unused = images->create_secret("default", fingerprint);
+    images.reset();
+    CHECK(unused->status() == api::Status::Failure);
+    CHECK_THROWS_AS(unused->cancel(), Error);
+}
+
 TEST_CASE_FIXTURE(Fixture, "what an interrupted import left is removed at the next start") {
     const std::string fingerprint(64, 'a');
     db::IntentLog{*local}.begin("image-import", "default", fingerprint);
