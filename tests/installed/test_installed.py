@@ -99,8 +99,50 @@ def test_the_library_shows_its_own_names_only(installed):
     assert not strange, strange[:20]
 
 
+def project_version():
+    return re.search(r"^project\('lxdcore', .*version : '([0-9.]+)'", (ROOT / "meson.build").read_text(), re.M)[1]
+
+
 def test_the_library_has_a_name_for_its_interface(installed):
-    assert "[liblxdcore.so.0]" in run("readelf", "-d", installed.libdir / "liblxdcore.so").stdout
+    """Before 1.0 each minor version may change it: what wants 0.1 must not get 0.2."""
+    major, minor, _ = project_version().split(".")
+    interface = f"0.{minor}" if major == "0" else major
+    dynamic = run("readelf", "-d", installed.libdir / "liblxdcore.so").stdout
+    assert f"Library soname: [liblxdcore.so.{interface}]\n" in dynamic
+    [cmake] = installed.root.rglob("lxdcoreConfig.cmake")
+    assert f'IMPORTED_SONAME "liblxdcore.so.{interface}"' in cmake.read_text()
+    debian = ROOT / "packaging/debian"
+    assert f"\nPackage: liblxdcore{interface}\n" in (debian / "control").read_text()
+    assert (debian / f"liblxdcore{interface}.install").exists()
+
+
+def test_each_place_says_the_same_version(installed):
+    version = project_version()
+    [pkgconfig] = installed.root.rglob("lxdcore.pc")
+    assert f"\nVersion: {version}\n" in pkgconfig.read_text()
+    assert (ROOT / "packaging/debian/changelog").read_text().startswith(f"lxdcore ({version}) ")
+    assert f'\nversion = "{version}"\n' in (ROOT / "bindings/python/pyproject.toml").read_text()
+    assert f"version : '{version}'" in (ROOT / "bindings/python/meson.build").read_text()
+
+
+def test_a_program_can_ask_for_the_version(installed, tmp_path):
+    version = project_version()
+    major, minor, patch = map(int, version.split("."))
+    source = tmp_path / "version.cpp"
+    source.write_text(f"""#include <lxdcore/version.hpp>
+#include <string_view>
+static_assert(std::string_view{{LXDCORE_VERSION}} == "{version}");
+static_assert(LXDCORE_VERSION_MAJOR == {major} && LXDCORE_VERSION_MINOR == {minor} && LXDCORE_VERSION_PATCH == {patch});
+#if !LXDCORE_VERSION_AT_LEAST({major}, {minor}, {patch}) || !LXDCORE_VERSION_AT_LEAST(0, 0, 9)
+#error the version is not at least itself
+#endif
+#if LXDCORE_VERSION_AT_LEAST({major}, {minor}, {patch + 1}) || LXDCORE_VERSION_AT_LEAST({major}, {minor + 1}, 0) || \\
+    LXDCORE_VERSION_AT_LEAST({major + 1}, 0, 0)
+#error the version is at least a later one
+#endif
+int main() {{}}
+""")
+    run("g++", "-std=c++20", "-Wall", "-Werror", "-fsyntax-only", f"-I{installed.prefix / 'include'}", source)
 
 
 @needs_root
