@@ -1,19 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 // A small CI runner: a command in ten throw-away containers at a time, each from a fresh copy of an image, without any
 // daemon. $JOB is the number of the job. Shows a progress bar on a terminal, then the output of each job, and fails if
-// one of them does.
+// one of them does. Ctrl-C or SIGTERM stops and removes the containers, a second one ends it as it stands.
 //   ci_runner STATE_DIR IMAGE.tar.gz [-j CONTAINERS] [-n JOBS] COMMAND…
 #include <lxdcore/core.hpp>
 
+#include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
+#include <csignal>
+#include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
+#include <functional>
 #include <mutex>
+#include <set>
 #include <string>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <thread>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 #include <nlohmann/json.hpp>
@@ -88,7 +98,11 @@ public:
         : core_{core}, image_{std::move(image)}, command_{std::move(command)} {}
 
     /// In a container of its own, which is removed whatever happens.
-    void run(Job& job) const {
+    void run(Job& job) {
+        if (cancelled_) {
+            job.output = "cancelled\n";
+            return;
+        }
         const auto began = std::chrono::steady_clock::now();
         const InstanceRef ref{"default", "ci-" + std::to_string(::getpid()) + "-" + std::to_string(job.number)};
         try {
@@ -100,13 +114,28 @@ public:
             finish(core_.instances().create("default", request));
             change(ref, "start");
             job.code = exec(ref, job);
+            if (cancelled_ && job.code != 0) throw Error{ErrorCode::Cancelled, "cancelled"};
             change(ref, "stop");
-        } catch (const Error& error) {
-            job.output += error.what();
+        } catch (const std::exception& error) {
+            (job.output += cancelled_ ? "cancelled" : error.what()) += '\n';
+            job.code = -1;
             discard(ref);
         }
         job.time = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - began);
     }
+
+    /// No more jobs, and those that run lose their containers. On any thread; returns before they have ended.
+    void cancel() {
+        std::set<std::string> running;
+        {
+            const std::lock_guard lock{mutex_};
+            cancelled_ = true;
+            running = running_;
+        }
+        for (const auto& name : running)
+            discard({"default", name});
+    }
+    bool cancelled() const { return cancelled_; }
 
 private:
     void change(const InstanceRef& ref, const char* action) const {
@@ -115,7 +144,12 @@ private:
         state.force = true;
         finish(core_.instances().change_state(ref, state));
     }
-    int exec(const InstanceRef& ref, Job& job) const {
+    int exec(const InstanceRef& ref, Job& job) {
+        {
+            const std::lock_guard lock{mutex_};
+            if (cancelled_) throw Error{ErrorCode::Cancelled, "cancelled"};
+            running_.insert(ref.name);
+        }
         const Capture output;
         api::InstanceExecPost exec;
         exec.command = command_;
@@ -129,12 +163,52 @@ private:
         try {
             if (core_.instances().get(ref).status_code != api::Status::Stopped) return change(ref, "stop");
             finish(core_.instances().remove(ref));
-        } catch (const Error&) { // it was never made, or is gone already
+        } catch (const std::exception&) { // it was never made, or is gone already
         }
     }
     Core& core_;
     const std::string image_;
     const std::vector<std::string> command_;
+    std::mutex mutex_;
+    std::set<std::string> running_; ///< names of containers whose command has begun
+    std::atomic<bool> cancelled_ = false;
+};
+
+/// Calls something on a thread of its own at the first SIGINT or SIGTERM. Not by blocking the signals: what is started
+/// meanwhile, a container for instance, would have them blocked as well.
+class OnSignal {
+public:
+    explicit OnSignal(std::function<void()> work) {
+        wake = ::eventfd(0, EFD_CLOEXEC);
+        if (wake < 0) throw_errno("eventfd");
+        struct sigaction action {};
+        action.sa_handler = [](int) { tell(2); };
+        action.sa_flags = SA_RESTART | SA_RESETHAND;
+        for (const int number : {SIGINT, SIGTERM})
+            ::sigaction(number, &action, nullptr);
+        thread_ = std::jthread{[work = std::move(work)] {
+            std::uint64_t what = 0;
+            if (::read(wake, &what, sizeof what) == sizeof what && what > 1) work();
+        }};
+    }
+    ~OnSignal() {
+        for (const int number : {SIGINT, SIGTERM})
+            std::signal(number, SIG_DFL);
+        tell(1);
+        thread_.join();
+        ::close(wake);
+    }
+    OnSignal(const OnSignal&) = delete;
+    OnSignal& operator=(const OnSignal&) = delete;
+
+private:
+    static void tell(std::uint64_t what) {
+        const int before = errno; // of whatever was interrupted
+        (void)!::write(wake, &what, sizeof what);
+        errno = before;
+    }
+    inline static int wake = -1;
+    std::jthread thread_;
 };
 
 void prepare(Core& core) {
@@ -155,7 +229,7 @@ std::string import(Core& core, const std::string& file) {
     return finish(core.images().import_files({}, file, ""))["fingerprint"].get<std::string>();
 }
 
-void run_all(const Runner& runner, std::vector<Job>& jobs, std::size_t at_once) {
+void run_all(Runner& runner, std::vector<Job>& jobs, std::size_t at_once) {
     Bar bar{jobs.size()};
     std::atomic<std::size_t> next = 0;
     std::vector<std::jthread> threads;
@@ -197,12 +271,14 @@ int main(int argc, char** argv) {
         if (const char* helper = std::getenv("LXDCORE_HELPER")) options.helper = helper;
         Core core{options};
         prepare(core);
-        const Runner runner{core, import(core, argv[2]), {argv + at, argv + argc}};
+        Runner runner{core, import(core, argv[2]), {argv + at, argv + argc}};
+        const OnSignal signals{[&] { runner.cancel(); }};
         std::vector<Job> jobs(count);
         for (std::size_t i = 0; i < count; ++i)
             jobs[i].number = static_cast<int>(i + 1);
         run_all(runner, jobs, at_once);
-        return report(jobs);
+        const auto result = report(jobs);
+        return runner.cancelled() ? 130 : result;
     } catch (const std::exception& error) {
         std::fprintf(stderr, "%s: %s\n", argv[0], error.what());
         return 1;

@@ -4,12 +4,18 @@
 //   custom_device STATE_DIR IMAGE.tar.gz
 #include <lxdcore/core.hpp>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <fcntl.h>
+#include <functional>
+#include <memory>
 #include <string>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <utility>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -56,6 +62,34 @@ nlohmann::json finish(const OperationPtr& operation) {
     return operation->to_json()["metadata"];
 }
 
+/// Does something at the end of its scope, whatever happened there: another run finds nothing of this one.
+class AtEnd {
+public:
+    explicit AtEnd(std::function<void()> work) : work_{std::move(work)} {}
+    ~AtEnd() {
+        try {
+            work_();
+        } catch (const std::exception& error) {
+            std::fprintf(stderr, "cleaning up: %s\n", error.what());
+        }
+    }
+    AtEnd(const AtEnd&) = delete;
+    AtEnd& operator=(const AtEnd&) = delete;
+
+private:
+    const std::function<void()> work_;
+};
+
+void remove_instance(Core& core, const InstanceRef& ref) {
+    if (core.instances().get(ref).status_code != api::Status::Stopped) {
+        api::InstanceStatePut state;
+        state.action = "stop";
+        state.force = true;
+        finish(core.instances().change_state(ref, state));
+    }
+    finish(core.instances().remove(ref));
+}
+
 void run(Core& core, const std::string& image) {
     if (core.storage().names().empty()) {
         api::StoragePoolsPost pool;
@@ -67,10 +101,12 @@ void run(Core& core, const std::string& image) {
     request.name = "holder";
     request.source.type = "image";
     request.source.fingerprint = finish(core.images().import_files({}, image, ""))["fingerprint"].get<std::string>();
+    const AtEnd image_removed{[&] { finish(core.images().remove("default", request.source.fingerprint)); }};
     request.devices = {{"root", {{"type", "disk"}, {"path", "/"}, {"pool", "default"}}},
                        {"token", {{"type", "secret"}, {"path", "/run/token"}, {"value", "abc123"}}}};
     finish(core.instances().create("default", request));
     const InstanceRef ref{"default", request.name};
+    const AtEnd instance_removed{[&] { remove_instance(core, ref); }};
     api::InstanceStatePut state;
     state.action = "start";
     finish(core.instances().change_state(ref, state));
@@ -78,12 +114,6 @@ void run(Core& core, const std::string& image) {
     api::InstanceExecPost exec;
     exec.command = {"sh", "-c", "cat /run/token; echo; echo x > /run/token || echo it is read-only"};
     finish(core.instances().exec(ref, exec, {.in = -1, .out = STDOUT_FILENO, .err = -1}));
-
-    state.action = "stop";
-    state.force = true;
-    finish(core.instances().change_state(ref, state));
-    finish(core.instances().remove(ref));
-    finish(core.images().remove("default", request.source.fingerprint));
 }
 
 } // namespace

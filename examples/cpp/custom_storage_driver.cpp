@@ -6,9 +6,14 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
+#include <filesystem>
+#include <functional>
+#include <memory>
 #include <string>
 #include <sys/mount.h>
 #include <unistd.h>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
@@ -50,20 +55,51 @@ nlohmann::json finish(const OperationPtr& operation) {
     return operation->to_json()["metadata"];
 }
 
+/// Does something at the end of its scope, whatever happened there: another run finds nothing of this one.
+class AtEnd {
+public:
+    explicit AtEnd(std::function<void()> work) : work_{std::move(work)} {}
+    ~AtEnd() {
+        try {
+            work_();
+        } catch (const std::exception& error) {
+            std::fprintf(stderr, "cleaning up: %s\n", error.what());
+        }
+    }
+    AtEnd(const AtEnd&) = delete;
+    AtEnd& operator=(const AtEnd&) = delete;
+
+private:
+    const std::function<void()> work_;
+};
+
+void remove_instance(Core& core, const InstanceRef& ref) {
+    if (core.instances().get(ref).status_code != api::Status::Stopped) {
+        api::InstanceStatePut state;
+        state.action = "stop";
+        state.force = true;
+        finish(core.instances().change_state(ref, state));
+    }
+    finish(core.instances().remove(ref));
+}
+
 void run(Core& core, const std::string& image) {
     api::StoragePoolsPost pool;
     pool.name = "ram";
     pool.driver = "memory";
     pool.config = {{"size", "128m"}};
     core.storage().create(pool);
+    const AtEnd pool_removed{[&] { core.storage().remove("ram"); }};
 
     api::InstancesPost request;
     request.name = "fast";
     request.source.type = "image";
     request.source.fingerprint = finish(core.images().import_files({}, image, ""))["fingerprint"].get<std::string>();
+    const AtEnd image_removed{[&] { finish(core.images().remove("default", request.source.fingerprint)); }};
     request.devices = {{"root", {{"type", "disk"}, {"path", "/"}, {"pool", "ram"}}}};
     finish(core.instances().create("default", request));
     const InstanceRef ref{"default", "fast"};
+    const AtEnd instance_removed{[&] { remove_instance(core, ref); }};
     api::InstanceStatePut state;
     state.action = "start";
     finish(core.instances().change_state(ref, state));
@@ -71,13 +107,6 @@ void run(Core& core, const std::string& image) {
     api::InstanceExecPost exec;
     exec.command = {"sh", "-c", "df -T / 2> /dev/null || grep ' / ' /proc/mounts"};
     finish(core.instances().exec(ref, exec, {.in = -1, .out = STDOUT_FILENO, .err = STDERR_FILENO}));
-
-    state.action = "stop";
-    state.force = true;
-    finish(core.instances().change_state(ref, state));
-    finish(core.instances().remove(ref));
-    finish(core.images().remove("default", request.source.fingerprint));
-    core.storage().remove("ram");
 }
 
 } // namespace

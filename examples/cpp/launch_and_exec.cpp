@@ -8,6 +8,7 @@
 #include <exception>
 #include <string>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 #include <nlohmann/json.hpp>
@@ -43,6 +44,31 @@ std::string image(Core& core, const std::string& file) {
     return finish(core.images().import_files({}, file, ""))["metadata"]["fingerprint"].get<std::string>();
 }
 
+/// Removes the container at the end of its scope, whatever happened there.
+class Removed {
+public:
+    Removed(InstanceService& instances, InstanceRef ref) : instances_{instances}, ref_{std::move(ref)} {}
+    ~Removed() {
+        try {
+            if (instances_.get(ref_).status_code == api::Status::Stopped) {
+                finish(instances_.remove(ref_));
+                return;
+            }
+            api::InstanceStatePut state;
+            state.action = "stop";
+            state.force = true;
+            finish(instances_.change_state(ref_, state)); // it is ephemeral
+        } catch (const std::exception&) {                 // it has gone by itself
+        }
+    }
+    Removed(const Removed&) = delete;
+    Removed& operator=(const Removed&) = delete;
+
+private:
+    InstanceService& instances_;
+    const InstanceRef ref_;
+};
+
 int launch_and_exec(Core& core, const std::string& file, const std::vector<std::string>& command) {
     prepare(core);
     api::InstancesPost request;
@@ -54,6 +80,7 @@ int launch_and_exec(Core& core, const std::string& file, const std::vector<std::
 
     auto& instances = core.instances();
     finish(instances.create("default", request));
+    const Removed removed{instances, ref};
     api::InstanceStatePut state;
     state.action = "start";
     finish(instances.change_state(ref, state));
@@ -62,10 +89,6 @@ int launch_and_exec(Core& core, const std::string& file, const std::vector<std::
     exec.command = command;
     const auto result =
         finish(instances.exec(ref, exec, {.in = STDIN_FILENO, .out = STDOUT_FILENO, .err = STDERR_FILENO}));
-
-    state.action = "stop";
-    state.force = true;
-    finish(instances.change_state(ref, state));
     return result["metadata"].value("return", 1);
 }
 

@@ -6,7 +6,11 @@
 
 #include <cstdio>
 #include <cstring>
+#include <exception>
+#include <string>
 #include <unistd.h>
+#include <utility>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 

@@ -8,7 +8,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <deque>
+#include <exception>
 #include <mutex>
+#include <string>
 
 #include <nlohmann/json.hpp>
 

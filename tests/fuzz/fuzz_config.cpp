@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "config/config_keys.hpp"
+#include "config/volume_keys.hpp"
 #include "fuzz/fuzz.hpp"
 #include "util/names.hpp"
 #include "util/text.hpp"
@@ -44,6 +45,14 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     fuzz::refused_or_done([&] { config::validate_instance(values, (size & 1) != 0); });
     fuzz::refused_or_done([&] { config::validate_options(config::bridge_keys(), values, "network \"x\""); });
     fuzz::refused_or_done([&] { config::validate_options(config::server_keys(), values, ""); });
+    for (const char* driver : {"dir", "btrfs", "lvm", "zfs", "ceph", "cephfs"}) {
+        fuzz::require(!config::pool_keys(driver).empty());
+        fuzz::refused_or_done([&] { config::validate_options(config::pool_keys(driver), values, "pool \"x\""); });
+        for (const auto& [key, value] : values)
+            if (const auto* known = config::find_volume_key(driver, key); known != nullptr && !value.empty())
+                fuzz::refused_or_done([&] { known->validate(value); });
+    }
+    fuzz::refused_or_done([&] { config::validate_options(config::volume_keys(), values, ""); });
     fuzz::refused_or_done([&] {
         config::validate_devices({{"d", values}});
         for (const auto& [key, value] : values)

@@ -7,42 +7,55 @@
 
 using namespace lxdcore;
 using daemon::Method;
-using daemon::Permission;
 
 namespace {
 
 daemon::Response never(const daemon::Request&, daemon::App&) { std::abort(); }
 
-void fill(daemon::Router& router) {
-    for (const char* pattern : {"/", "/1.0", "/1.0/config/{key}", "/1.0/images/{fingerprint}/export", "/1.0/meta-data"})
-        router.add(Method::Get, pattern, Permission::Guest, never);
-    for (const char* pattern : {"/1.0/instances/{name}", "/1.0/instances/{name}/snapshots/{snapshot}",
-                                "/1.0/images/aliases/{name*}", "/1.0/storage-pools/{pool}/volumes/{type}/{name}"})
-        router.add(Method::Get, pattern, Permission::Project, never);
+daemon::Router client, guest;
+
+/// The daemon's own routes, see routes.py.
+void fill() {
+    static const struct {
+        daemon::Router* router;
+        Method method;
+        const char* pattern;
+    } kRoutes[] = {
+#include "fuzz_routes.inc"
+    };
+    for (const auto& route : kRoutes)
+        route.router->add(route.method, route.pattern, daemon::Permission::Project, never);
+}
+
+void match(const daemon::Router& router, Method method, std::string_view target) {
+    daemon::Request request;
+    const auto query = target.find('?');
+    request.path = target.substr(0, query);
+    if (query != std::string_view::npos) request.queries = daemon::parse_query(target.substr(query + 1));
+    request.method = method;
+    const auto match = router.match(request);
+    fuzz::require(match.known || match.route == nullptr);
+    fuzz::require(match.route == nullptr || request.params.size() == match.route->params.size());
+    for (const auto& [name, part] : request.params) {
+        fuzz::require(part != ".." && part.find('\0') == std::string::npos);
+        fuzz::require(match.route == nullptr || match.route->pattern.ends_with("*}") ||
+                      part.find('/') == std::string::npos);
+    }
+    (void)request.project();
+    (void)request.recursion();
+    (void)request.query_flag("public");
 }
 
 } // namespace
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    static daemon::Router router;
-    if (router.routes().empty()) fill(router);
+    if (client.routes().empty()) fill();
     const auto lines = fuzz::lines_of(fuzz::text_of(data, size));
+    for (const auto method : {Method::Get, Method::Head, Method::Post, Method::Put, Method::Patch, Method::Delete})
+        fuzz::refused_or_done([&] { match(client, method, lines.front()); });
+    fuzz::refused_or_done([&] { match(guest, Method::Get, lines.front()); });
     fuzz::refused_or_done([&] {
         daemon::Request request;
-        const auto query = lines.front().find('?');
-        request.path = lines.front().substr(0, query);
-        if (query != std::string::npos) request.queries = daemon::parse_query(lines.front().substr(query + 1));
-        request.method = Method::Get;
-        const auto match = router.match(request);
-        fuzz::require(match.known || match.route == nullptr);
-        for (const auto& [name, part] : request.params) {
-            fuzz::require(part != ".." && part.find('\0') == std::string::npos);
-            fuzz::require(match.route == nullptr || match.route->pattern.ends_with("*}") ||
-                          part.find('/') == std::string::npos);
-        }
-        (void)request.project();
-        (void)request.recursion();
-        (void)request.query_flag("public");
         request.body = lines.back();
         (void)request.json();
     });

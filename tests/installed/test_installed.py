@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What `meson install` leaves is enough for others: headers, pkg-config, CMake, examples, Python, manual page."""
+import contextlib
 import os
 import pathlib
+import pty
 import re
 import shutil
 import subprocess
@@ -14,7 +16,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("LXDCORE_BUILD", ROOT / "build"))
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
-from daemons import Daemon, cached_busybox  # noqa: E402
+from daemons import Daemon, cached_busybox, make_certificate, wait_until  # noqa: E402
+from tarballs import tiny_image  # noqa: E402
 
 
 def run(*command, check=True, **options):
@@ -72,6 +75,19 @@ def image():
     return cached_busybox()
 
 
+@pytest.fixture(scope="session")
+def broken_image(tmp_path_factory):
+    """Containers can be made of it, but do not start."""
+    path = tmp_path_factory.mktemp("images") / "broken.tar.gz"
+    path.write_bytes(tiny_image())
+    return path
+
+
+def instances_in(state_dir):
+    """Names of the containers that a state directory has."""
+    return sorted(path.name for path in (state_dir / "containers").glob("*"))
+
+
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
@@ -99,14 +115,74 @@ def test_the_library_shows_its_own_names_only(installed):
     assert not strange, strange[:20]
 
 
+def project_version():
+    return re.search(r"^project\('lxdcore', .*version : '([0-9.]+)'", (ROOT / "meson.build").read_text(), re.M)[1]
+
+
 def test_the_library_has_a_name_for_its_interface(installed):
-    assert "[liblxdcore.so.0]" in run("readelf", "-d", installed.libdir / "liblxdcore.so").stdout
+    """Before 1.0 each minor version may change it: what wants 0.1 must not get 0.2."""
+    major, minor, _ = project_version().split(".")
+    interface = f"0.{minor}" if major == "0" else major
+    dynamic = run("readelf", "-d", installed.libdir / "liblxdcore.so").stdout
+    assert f"Library soname: [liblxdcore.so.{interface}]\n" in dynamic
+    [cmake] = installed.root.rglob("lxdcoreConfig.cmake")
+    assert f'IMPORTED_SONAME "liblxdcore.so.{interface}"' in cmake.read_text()
+    debian = ROOT / "packaging/debian"
+    assert f"\nPackage: liblxdcore{interface}\n" in (debian / "control").read_text()
+    assert (debian / f"liblxdcore{interface}.install").exists()
+
+
+def test_each_place_says_the_same_version(installed):
+    version = project_version()
+    [pkgconfig] = installed.root.rglob("lxdcore.pc")
+    assert f"\nVersion: {version}\n" in pkgconfig.read_text()
+    assert (ROOT / "packaging/debian/changelog").read_text().startswith(f"lxdcore ({version}) ")
+    assert f'\nversion = "{version}"\n' in (ROOT / "bindings/python/pyproject.toml").read_text()
+    assert f"version : '{version}'" in (ROOT / "bindings/python/meson.build").read_text()
+
+
+def test_a_program_can_ask_for_the_version(installed, tmp_path):
+    version = project_version()
+    major, minor, patch = map(int, version.split("."))
+    source = tmp_path / "version.cpp"
+    source.write_text(f"""#include <lxdcore/version.hpp>
+#include <string_view>
+static_assert(std::string_view{{LXDCORE_VERSION}} == "{version}");
+static_assert(LXDCORE_VERSION_MAJOR == {major} && LXDCORE_VERSION_MINOR == {minor} && LXDCORE_VERSION_PATCH == {patch});
+#if !LXDCORE_VERSION_AT_LEAST({major}, {minor}, {patch}) || !LXDCORE_VERSION_AT_LEAST(0, 0, 9)
+#error the version is not at least itself
+#endif
+#if LXDCORE_VERSION_AT_LEAST({major}, {minor}, {patch + 1}) || LXDCORE_VERSION_AT_LEAST({major}, {minor + 1}, 0) || \\
+    LXDCORE_VERSION_AT_LEAST({major + 1}, 0, 0)
+#error the version is at least a later one
+#endif
+int main() {{}}
+""")
+    run("g++", "-std=c++20", "-Wall", "-Werror", "-fsyntax-only", f"-I{installed.prefix / 'include'}", source)
 
 
 @needs_root
 def test_a_program_launches_a_container(installed, examples, state_dir, image):
     result = run(examples / "launch_and_exec", state_dir, image, env=installed.env)
     assert re.match(r"Hello from example-\d+, process \d+\n", result.stdout)
+    assert instances_in(state_dir) == []
+
+
+@needs_root
+def test_a_program_that_fails_leaves_no_container(installed, examples, state_dir, broken_image):
+    result = run(examples / "launch_and_exec", state_dir, broken_image, env=installed.env, check=False)
+    assert result.returncode == 1 and "Failed" in result.stderr, result.stderr
+    assert instances_in(state_dir) == []
+    result = run(examples / "ci_runner", state_dir, broken_image, "-n", "2", "true", env=installed.env, check=False)
+    assert result.returncode == 1 and "2 jobs, 2 failed" in result.stdout
+    assert instances_in(state_dir) == []
+
+
+@needs_root
+def test_the_command_may_end_its_container(installed, examples, state_dir, image):
+    result = run(examples / "launch_and_exec", state_dir, image, "sh", "-c", "halt -f; poweroff -f; sleep 60",
+                 env=installed.env, check=False)
+    assert result.returncode != 0 and instances_in(state_dir) == []
 
 
 @needs_root
@@ -116,6 +192,68 @@ def test_ten_jobs_run_in_ten_containers(installed, examples, state_dir, image):
                  check=False)
     assert result.returncode == 1 and "10 jobs, 1 failed" in result.stdout, result.stdout + result.stderr
     assert len(set(re.findall(r"job (\d+) on ci-", result.stdout))) == 10
+    assert instances_in(state_dir) == []
+
+
+class OnTerminal:
+    """A program whose standard error, and where Ctrl-C comes from, is a terminal."""
+
+    def __init__(self, command, env):
+        self.master, slave = pty.openpty()
+        self.process = subprocess.Popen([str(part) for part in command], env=env, stdin=slave, stderr=slave, text=True,
+                                        stdout=subprocess.PIPE, start_new_session=True,
+                                        preexec_fn=lambda: os.close(os.open(os.ttyname(0), os.O_RDWR)))
+        os.close(slave)
+
+    def seen(self):
+        """All that came to the terminal; after the end."""
+        parts = []
+        with contextlib.suppress(OSError):  # nobody has it open any more
+            while part := os.read(self.master, 4096):
+                parts.append(part)
+        os.close(self.master)
+        return b"".join(parts).decode()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.communicate()
+
+
+def marked(state_dir):
+    return list(state_dir.glob("storage-pools/default/containers/ci-*/rootfs/marker"))
+
+
+WAITING = "touch /marker; for i in $(seq 900); do [ ! -e /go ] || exit 0; sleep 0.2; done; exit 1"
+
+
+@needs_root
+def test_jobs_run_at_the_same_time_and_a_bar_says_how_many_are_done(installed, examples, state_dir, image):
+    """Each job waits until all ten have begun."""
+    command = [examples / "ci_runner", state_dir, image, "-j", "10", "-n", "10", "sh", "-c", WAITING]
+    with OnTerminal(command, installed.env) as runner:
+        for marker in wait_until(lambda: len(found := marked(state_dir)) == 10 and found, timeout=120, what="ten jobs"):
+            (marker.parent / "go").touch()
+        out, _ = runner.process.communicate(timeout=120)
+        bars = re.findall(r"\r\[(#*)(\.*)\] (\d+)/10", seen := runner.seen())
+    assert runner.process.returncode == 0 and "10 jobs, 0 failed" in out
+    assert [(len(full), len(rest), int(n)) for full, rest, n in bars] == [(4 * n, 40 - 4 * n, n) for n in range(11)]
+    assert seen.endswith("\r\033[K")
+    assert instances_in(state_dir) == []
+
+
+@needs_root
+def test_ctrl_c_ends_the_jobs_and_removes_their_containers(installed, examples, state_dir, image):
+    command = [examples / "ci_runner", state_dir, image, "-j", "2", "-n", "4", "sh", "-c", WAITING]
+    with OnTerminal(command, installed.env) as runner:
+        wait_until(lambda: len(marked(state_dir)) == 2, timeout=120, what="two jobs")
+        os.write(runner.master, b"\x03")
+        out, _ = runner.process.communicate(timeout=120)
+        runner.seen()
+    assert runner.process.returncode == 130 and "4 jobs, 4 failed" in out and out.count("cancelled\n") == 4, out
+    assert instances_in(state_dir) == [] and str(state_dir) not in pathlib.Path("/proc/mounts").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +279,38 @@ def test_a_client_lists_and_watches(installed, examples, daemon):
     assert run(examples / "remote_client", daemon.socket, env=installed.env).stdout == ""
     result = run(examples / "remote_client", daemon.socket, "--", "absent", "ls", env=installed.env, check=False)
     assert result.returncode == 1 and "Instance not found" in result.stderr
+
+
+@pytest.fixture
+def running(daemon, image):
+    """A container that runs."""
+    fingerprint = daemon.api.run("POST", "/1.0/images", data=image.read_bytes())["metadata"]["fingerprint"]
+    daemon.api.run("POST", "/1.0/instances", {
+        "name": "c1", "source": {"type": "image", "fingerprint": fingerprint},
+        "devices": {"root": {"type": "disk", "path": "/", "pool": "default"}}})
+    daemon.api.run("PUT", "/1.0/instances/c1/state", {"action": "start"})
+    yield "c1"
+    daemon.api.run("PUT", "/1.0/instances/c1/state", {"action": "stop", "force": True})
+    daemon.api.run("DELETE", "/1.0/instances/c1")
+
+
+@needs_root
+def test_a_client_uses_a_container_over_https(installed, examples, daemon, running, tmp_path):
+    crt, key = make_certificate(tmp_path)
+    url, server = f"https://{daemon.enable_https()}", daemon.dir / "server.crt"
+    body = "".join(line for line in pathlib.Path(crt).read_text().splitlines() if "CERTIFICATE" not in line)
+    daemon.api.run("POST", "/1.0/certificates", {"type": "client", "name": "trusted", "certificate": body})
+    for access in ([daemon.socket], [url, crt, key, server]):
+        client = [examples / "remote_client", *access]
+        assert re.match(rf"{running} +Running +\n$", run(*client, env=installed.env).stdout)
+        result = run(*client, "--", running, "sh", "-c", "cat; hostname; echo bad >&2; exit 3", env=installed.env,
+                     check=False, input="typed\n")
+        assert (result.returncode, result.stdout, result.stderr) == (3, f"typed\n{running}\n", "bad\n")
+    other, its_key = make_certificate(tmp_path, "other")
+    result = run(examples / "remote_client", url, other, its_key, server, env=installed.env, check=False)
+    assert result.returncode == 1 and result.stdout == ""
+    result = run(examples / "remote_client", url, crt, key, crt, env=installed.env, check=False)
+    assert result.returncode == 1 and result.stdout == ""
 
 
 def test_python_finds_the_package(installed):
@@ -178,6 +348,18 @@ def test_nothing_is_setuid(installed):
 def test_a_storage_driver_of_a_program_holds_containers(installed, examples, state_dir, image):
     result = run(examples / "custom_storage_driver", state_dir, image, env=installed.env)
     assert "tmpfs" in result.stdout and str(state_dir) not in pathlib.Path("/proc/mounts").read_text()
+
+
+@needs_root
+@pytest.mark.parametrize("example", ["custom_storage_driver", "custom_device"])
+def test_a_run_that_fails_leaves_nothing_to_the_next_one(installed, examples, state_dir, image, broken_image, example):
+    for bad in ("/dev/null", broken_image):
+        result = run(examples / example, state_dir, bad, env=installed.env, check=False)
+        assert result.returncode == 1 and "already exists" not in result.stderr, result.stderr
+        assert "cleaning up" not in result.stderr and instances_in(state_dir) == []
+    assert "already exists" not in run(examples / example, state_dir, image, env=installed.env).stderr
+    if example == "custom_device":
+        os.rmdir("/run/lxdcore-secrets")
 
 
 @needs_root
