@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence
 
-from ._entity import Entity, LocalPath
+from ._entity import Collection, Entity, LocalPath
 from ._files import copy_out
 from ._lxdcore import NotFoundError
 from ._operation import Operation, parse_time
@@ -120,8 +120,8 @@ class Image(Entity):
         return Operation(c, c._raw.images.delete(self._project, self.fingerprint))
 
 
-class Images:
-    """The images of a project; iterable."""
+class Images(Collection[Image]):
+    """The images of a project; iterable, and `in` takes what get() takes, or an Image."""
 
     def __init__(self, connection: Connection):
         self._connection = connection
@@ -131,8 +131,17 @@ class Images:
         c = self._connection
         return [Image(c, data, c.project) for data in c._raw.images.list(c.project)]
 
-    def __iter__(self) -> Iterator[Image]:
-        return iter(self.list())
+    def names(self) -> List[str]:
+        """All aliases."""
+        return [alias.name for alias in self.aliases()]
+
+    def __contains__(self, what: object) -> bool:
+        if not isinstance(what, str):
+            return what in self.list()
+        try:
+            return what != "" and bool(self.get(what))
+        except NotFoundError:
+            return False
 
     def get(self, name: str) -> Image:
         """By alias, by fingerprint, or by at least 12 of its digits. Raises NotFoundError."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import datetime
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence, Union
 
 from ._backups import Backups
 from ._console import Console
-from ._entity import Config, Devices, Entity, LocalPath, device_map, text_map
+from ._entity import Collection, Config, Devices, Entity, LocalPath, device_map, text_map
 from ._exec import PIPE, Capture, ExecError, ExecResult, Process, Stream, exit_code
 from ._files import Files
 from ._lxdcore import InstanceService
@@ -195,7 +195,7 @@ class Instance(Entity):
         request = self._request(command, environment, cwd, user, group)
         operation = await _aio.in_thread(self._exec, request, *capture.fds)
         await operation.ended()
-        result = capture.result(exit_code(operation))
+        result = capture.result(await _aio.in_thread(exit_code, operation))
         if check and result.exit_code != 0:
             raise ExecError(list(command), result)
         return result
@@ -266,7 +266,7 @@ class Instance(Entity):
         return self.refresh()
 
 
-class Instances:
+class Instances(Collection[Instance]):
     """The instances of a project; iterable."""
 
     def __init__(self, connection: Connection):
@@ -280,12 +280,6 @@ class Instances:
     def names(self) -> List[str]:
         """Their names."""
         return self._connection._raw.instances.names(self._connection.project)
-
-    def __iter__(self) -> Iterator[Instance]:
-        return iter(self.list())
-
-    def __contains__(self, name: object) -> bool:
-        return name in self.names()
 
     def get(self, name: str) -> Instance:
         """One. Raises NotFoundError."""

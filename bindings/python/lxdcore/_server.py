@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Sequence
 
-from ._entity import Config, Entity, text_map
+from ._entity import Collection, Config, Entity, text_map
 from ._operation import Operation, parse_time
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ class Project(Entity):
     """A space of names of its own."""
 
 
-class Projects:
+class Projects(Collection[Project]):
     """All projects; iterable."""
 
     def __init__(self, connection: Connection):
@@ -25,9 +25,6 @@ class Projects:
     def list(self) -> List[Project]:
         """All of them."""
         return [Project(self._connection, data, data["name"]) for data in self._connection._raw.server.projects()]
-
-    def __iter__(self) -> Iterator[Project]:
-        return iter(self.list())
 
     def get(self, name: str) -> Project:
         """One. Raises NotFoundError."""
@@ -128,7 +125,7 @@ class Server:
 
 
 class Operations:
-    """What the server works on; iterable."""
+    """What the server works on; iterable, and `in` takes an id or an Operation."""
 
     def __init__(self, connection: Connection):
         self._connection = connection
@@ -140,6 +137,10 @@ class Operations:
 
     def __iter__(self) -> Iterator[Operation]:
         return iter(self.list())
+
+    def __contains__(self, what: object) -> bool:
+        id = what.id if isinstance(what, Operation) else what
+        return any(operation.id == id for operation in self.list())
 
     def get(self, id: str) -> Operation:
         """One. Raises NotFoundError."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence
 
 from ._entity import Config, Devices
 from ._operation import Operation, format_time, parse_time
@@ -114,7 +114,7 @@ class Snapshot:
         return f"<lxdcore.Snapshot {self._instance.name}/{self.name}>"
 
 
-class Snapshots:
+class Snapshots(Collection[Snapshot]):
     """The snapshots of an instance; iterable."""
 
     def __init__(self, instance: Instance):
@@ -132,12 +132,6 @@ class Snapshots:
     def names(self) -> List[str]:
         """Their names."""
         return self._service.names(self._instance.project, self._instance.name)
-
-    def __iter__(self) -> Iterator[Snapshot]:
-        return iter(self.list())
-
-    def __contains__(self, name: object) -> bool:
-        return name in self.names()
 
     def get(self, name: str) -> Snapshot:
         """One. Raises NotFoundError."""

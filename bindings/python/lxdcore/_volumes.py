@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Union
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Union
 
 from ._backups import VolumeBackups
 from ._entity import Entity, LocalPath, text_map
@@ -164,11 +164,17 @@ class VolumeSnapshot:
         v = self._volume
         return Operation(v._connection, v._service.delete_snapshot(v.pool, v.project, v.name, self.name))
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, VolumeSnapshot) and (self._volume, self.name) == (other._volume, other.name)
+
+    def __hash__(self) -> int:
+        return hash((self._volume, self.name))
+
     def __repr__(self) -> str:
         return f"<lxdcore.VolumeSnapshot {self._volume.name}/{self.name}>"
 
 
-class VolumeSnapshots:
+class VolumeSnapshots(Collection[VolumeSnapshot]):
     """The snapshots of a custom volume; iterable."""
 
     def __init__(self, volume: Volume):
@@ -178,9 +184,6 @@ class VolumeSnapshots:
         """All of them."""
         v = self._volume
         return [VolumeSnapshot(v, data) for data in v._service.snapshots(v.pool, v.project, v.name)]
-
-    def __iter__(self) -> Iterator[VolumeSnapshot]:
-        return iter(self.list())
 
     def get(self, name: str) -> VolumeSnapshot:
         """One. Raises NotFoundError."""
@@ -197,7 +200,7 @@ class VolumeSnapshots:
         return self.get(name)
 
 
-class Volumes:
+class Volumes(Collection[Volume]):
     """The volumes of a pool; iterable."""
 
     def __init__(self, pool: StoragePool):
@@ -212,9 +215,6 @@ class Volumes:
         p = self._pool
         return [Volume(p._connection, data, p.name, p.project) for data in self._service.list(p.name, p.project, type)
                 if "/" not in data["name"]]
-
-    def __iter__(self) -> Iterator[Volume]:
-        return iter(self.list())
 
     def get(self, name: str, type: str = "custom") -> Volume:
         """One. Raises NotFoundError."""
