@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple, Ty
 
 from ._entity import Collection, LocalPath
 from ._files import copy_out
-from ._operation import Operation, format_time, parse_time
+from ._operation import Operation, ProgressCallback, format_time, parse_time
 
 if TYPE_CHECKING:
     from ._connection import Connection
@@ -181,10 +181,10 @@ class Backups(_StoredList[Backup]):
                                   "compression_algorithm": compression}, expires_at)
 
     def create(self, name: str = "", *, instance_only: bool = False, optimized: bool = False, compression: str = "",
-               expires_at: Optional[datetime.datetime] = None) -> Backup:
+               expires_at: Optional[datetime.datetime] = None, progress: Optional[ProgressCallback] = None) -> Backup:
         """Makes one, and waits. `compression` is "gzip", "zstd -3", "none", …; '' is as the server is set."""
         backup: Backup = self.begin_create(name, instance_only=instance_only, optimized=optimized,
-                                           compression=compression, expires_at=expires_at).result()
+                                           compression=compression, expires_at=expires_at).result(progress=progress)
         return backup
 
 
@@ -201,8 +201,10 @@ class VolumeBackups(_StoredList[VolumeBackup]):
                                   "compression_algorithm": compression}, expires_at)
 
     def create(self, name: str = "", *, volume_only: bool = False, optimized: bool = False, compression: str = "",
-               expires_at: Optional[datetime.datetime] = None) -> VolumeBackup:
+               expires_at: Optional[datetime.datetime] = None,
+               progress: Optional[ProgressCallback] = None) -> VolumeBackup:
         """Makes one, and waits. `compression` is "gzip", "zstd -3", "none", …; '' is as the server is set."""
-        backup: VolumeBackup = self.begin_create(name, volume_only=volume_only, optimized=optimized,
-                                                 compression=compression, expires_at=expires_at).result()
+        backup: VolumeBackup = self.begin_create(
+            name, volume_only=volume_only, optimized=optimized, compression=compression,
+            expires_at=expires_at).result(progress=progress)
         return backup

@@ -11,7 +11,7 @@ from ._entity import Collection, Config, Devices, Entity, LocalPath, device_map,
 from ._exec import PIPE, Capture, ExecError, ExecResult, Process, Stream, exit_code
 from ._files import Files
 from ._lxdcore import InstanceService
-from ._operation import Operation, parse_time
+from ._operation import Operation, ProgressCallback, parse_time
 from ._snapshots import Snapshots
 
 if TYPE_CHECKING:
@@ -328,11 +328,11 @@ class Instances(Collection[Instance]):
     def create(self, name: str = "", *, image: Optional[str] = None, copy_of: Optional[str] = None,
                config: Optional[Mapping[str, Any]] = None, devices: Optional[Mapping[str, Mapping[str, Any]]] = None,
                profiles: Optional[Sequence[str]] = None, description: str = "", ephemeral: bool = False,
-               instance_type: str = "", start: bool = False) -> Instance:
+               instance_type: str = "", start: bool = False, progress: Optional[ProgressCallback] = None) -> Instance:
         """Makes an instance, from an image (alias or fingerprint), another instance or its snapshot ("c1/snap0"), or
         empty, and waits. Without a name it gets one. Profiles that are not given are "default", or those of the
         other instance."""
         instance: Instance = self.begin_create(
             name, image=image, copy_of=copy_of, config=config, devices=devices, profiles=profiles,
-            description=description, ephemeral=ephemeral, instance_type=instance_type).result()
+            description=description, ephemeral=ephemeral, instance_type=instance_type).result(progress=progress)
         return instance.start() if start else instance

@@ -6,8 +6,8 @@ import datetime
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Union
 
 from ._backups import VolumeBackups
-from ._entity import Entity, LocalPath, text_map
-from ._operation import Operation, format_time, parse_time
+from ._entity import Collection, Entity, LocalPath, text_map
+from ._operation import Operation, ProgressCallback, format_time, parse_time
 
 if TYPE_CHECKING:
     from ._connection import Connection
@@ -79,10 +79,10 @@ class Volume(Entity):
         self.data["name"] = name
         return self.refresh()
 
-    def move(self, pool: str, *, name: Optional[str] = None) -> Volume:
+    def move(self, pool: str, *, name: Optional[str] = None, progress: Optional[ProgressCallback] = None) -> Volume:
         """Brings it and its snapshots to another pool, and waits."""
         change = {"name": name or self.name, "pool": pool}
-        self._wait(self._service.move(self._pool, self._project, self.type, self.name, change))
+        self._wait(self._service.move(self._pool, self._project, self.type, self.name, change), progress)
         self._pool, self.data["name"] = pool, change["name"]
         return self.refresh()
 
@@ -90,9 +90,9 @@ class Volume(Entity):
         """Removes it with its snapshots; nothing may use it."""
         self._service.delete(self._pool, self._project, self.type, self.name)
 
-    def _wait(self, raw: Any) -> None:
+    def _wait(self, raw: Any, progress: Optional[ProgressCallback] = None) -> None:
         if raw is not None:
-            Operation(self._connection, raw).result()
+            Operation(self._connection, raw).result(progress=progress)
 
     def _identity(self) -> tuple[Any, ...]:
         return (*super()._identity(), self._pool, self.type)
@@ -222,7 +222,8 @@ class Volumes(Collection[Volume]):
         return Volume(p._connection, self._service.get(p.name, p.project, type, name), p.name, p.project)
 
     def create(self, name: str, *, config: Optional[Mapping[str, Any]] = None, description: str = "",
-               content_type: str = "filesystem", copy_of: Union[Volume, VolumeSnapshot, None] = None) -> Volume:
+               content_type: str = "filesystem", copy_of: Union[Volume, VolumeSnapshot, None] = None,
+               progress: Optional[ProgressCallback] = None) -> Volume:
         """Makes a custom volume, empty or as a copy of another one or of a snapshot, and waits."""
         p = self._pool
         request: Dict[str, Any] = {"name": name, "type": "custom", "config": text_map(config), "description": description,
@@ -234,7 +235,7 @@ class Volumes(Collection[Volume]):
             request["source"] = {"type": "copy", "name": source, "pool": volume.pool, "project": volume.project}
         raw = self._service.create(p.name, p.project, request)
         if raw is not None:
-            Operation(p._connection, raw).result()
+            Operation(p._connection, raw).result(progress=progress)
         return self.get(name)
 
     def import_backup(self, path: LocalPath, *, name: str = "") -> Operation:
