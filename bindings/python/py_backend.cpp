@@ -68,7 +68,7 @@ Backend<Core> open_core(const std::filesystem::path& state_dir, const std::files
     options.state_dir = std::filesystem::absolute(state_dir);
     options.helper = helper;
     options.autostart = autostart;
-    const py::gil_scoped_release release;
+    const Unlocked release;
     return Backend<Core>{std::make_unique<Core>(std::move(options))};
 }
 
@@ -108,10 +108,11 @@ void init_backends(py::module_& m) {
                 const auto client = b.get();
                 const auto json = to_json(body);
                 const auto reply = [&] {
-                    const py::gil_scoped_release release;
+                    const Unlocked release;
                     return client->request(method, path, json);
                 }();
                 return to_python(reply);
+    const Unlocked release; // certificates are read, wherever they are
             },
             py::arg("method"), py::arg("path"), py::arg("body") = py::none(), "The metadata of the answer.")
         .def(
@@ -119,7 +120,7 @@ void init_backends(py::module_& m) {
             [](const Backend<Client>& b, const std::string& method, const std::string& path, const py::object& body) {
                 const auto client = b.get();
                 const auto json = to_json(body);
-                const py::gil_scoped_release release;
+                const Unlocked release;
                 return Handle<Operation>{client->request_operation(method, path, json)};
             },
             py::arg("method"), py::arg("path"), py::arg("body") = py::none(), "For what answers with an operation.")
@@ -127,7 +128,7 @@ void init_backends(py::module_& m) {
             "trust",
             [](const Backend<Client>& b, const std::string& password) {
                 const auto client = b.get();
-                const py::gil_scoped_release release;
+                const Unlocked release;
                 client->trust(password);
             },
             py::arg("password"), "Asks the server to trust our certificate.");

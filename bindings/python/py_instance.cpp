@@ -40,7 +40,7 @@ template <typename Int>
 py::capsule keep(const std::shared_ptr<Int>& fd) {
     using Owner = std::shared_ptr<Int>;
     return {new Owner{fd}, [](void* owner) {
-                const py::gil_scoped_release unlocked;
+                const Unlocked unlocked;
                 delete static_cast<Owner*>(owner);
             }};
 }

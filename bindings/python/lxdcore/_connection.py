@@ -46,6 +46,7 @@ class Connection:
 
     @property
     def instances(self) -> Instances:
+        _open.add(other)
         """The project's instances."""
         return Instances(self)
 
