@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is particular to a Core: the state directory is its own."""
+import logging
 import subprocess
 import sys
 import uuid
@@ -146,5 +147,28 @@ print(view.closed)
     assert (result.stdout, result.stderr) == ("False\nTrue\n", "")
 
 
-def test_importing_needs_no_asyncio_and_no_socket():
-    assert run_python("assert not {'asyncio', 'socket'} & set(sys.modules); print('ok')").stdout == "ok\n"
+def test_what_a_core_has_to_tell_goes_to_a_logger(state_dir, image, caplog):
+    log = logging.getLogger("of-tests")
+    with caplog.at_level(logging.DEBUG, "of-tests"):
+        with lxdcore.Core(state_dir, helper=HELPER, log=log) as core:
+            prepare(core, image)
+            c1 = core.instances.create("c1", image="bb", ephemeral=True, start=True)
+            with c1.console() as console:
+                console._control.send({"command": "window-resize"})  # without a size
+            c1.stop(force=True)
+            del c1, console
+    [record] = [record for record in caplog.records if "control message" in record.getMessage()]
+    assert (record.name, record.levelno, record.lxdcore["level"]) == ("of-tests", logging.DEBUG, "DEBUG")
+    assert "err=" in record.getMessage() and record.lxdcore["message"] == "Bad control message"
+
+
+def test_a_core_without_privileged_containers_refuses_them(state_dir):
+    with lxdcore.Core(state_dir, helper=HELPER, unprivileged_only=True) as core:
+        core.storage_pools.create("default")
+        with pytest.raises(lxdcore.Error, match="(?i)privileged"):
+            core.instances.create("c", config={"security.privileged": True},
+                                  devices={"root": {"type": "disk", "path": "/", "pool": "default"}})
+
+
+def test_importing_needs_nothing_that_takes_long():
+    assert run_python("assert not {'asyncio', 'socket', 'logging'} & set(sys.modules); print('ok')").stdout == "ok\n"

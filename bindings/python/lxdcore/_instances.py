@@ -11,6 +11,7 @@ from ._entity import Collection, Config, Devices, Entity, LocalPath, device_map,
 from ._exec import PIPE, Capture, ExecError, ExecResult, Process, Stream, exit_code
 from ._files import Files
 from ._lxdcore import InstanceService
+from ._metadata import Metadata, Templates
 from ._operation import Operation, ProgressCallback, parse_time
 from ._snapshots import Snapshots
 
@@ -156,6 +157,17 @@ class Instance(Entity):
         """Lets them go on, and waits."""
         return self._change("unfreeze")
 
+    # --- what it has of its image ---
+    @property
+    def metadata(self) -> Metadata:
+        """What metadata.yaml says, read now."""
+        return Metadata(self)
+
+    @property
+    def templates(self) -> Templates:
+        """Of what some of its files are made."""
+        return Templates(self)
+
     # --- what is kept of it ---
     @property
     def snapshots(self) -> Snapshots:
@@ -239,6 +251,10 @@ class Instance(Entity):
         with open(self._service.open_log(self._project, self.name, name), "rb") as file:
             return file.read()
 
+    def delete_log(self, name: str) -> None:
+        """Removes one."""
+        self._service.delete_log(self._project, self.name, name)
+
     # --- parts ---
     @staticmethod
     def _request(command: Sequence[str], environment: Optional[Mapping[str, str]], cwd: str, user: int,
@@ -309,6 +325,11 @@ class Instances(Collection[Instance]):
             request["profiles"] = list(profiles)
         raw = c._raw.instances.create(c.project, request)
         return Operation(c, raw, self._made(raw, name))
+
+    def begin_all(self, action: str, *, timeout: int = 30, force: bool = False) -> Operation:
+        """start, stop, restart, freeze or unfreeze all that this can apply to. Its failure names those that failed."""
+        c = self._connection
+        return Operation(c, c._raw.instances.change_all_states(c.project, action, timeout, force))
 
     def import_backup(self, path: LocalPath, *, name: str = "", pool: str = "") -> Operation:
         """Makes an instance of the file of a backup; its name and pool are those of then if not given. The operation's
