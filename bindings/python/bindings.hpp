@@ -17,6 +17,7 @@ void init_volume_backups(pybind11::module_& m);
 void init_server(pybind11::module_& m);
 void init_instances(pybind11::module_& m);
 void init_snapshots(pybind11::module_& m);
+void init_metadata(pybind11::module_& m);
 void init_backends(pybind11::module_& m);
 
 } // namespace lxdcore::python

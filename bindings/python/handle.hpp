@@ -4,13 +4,16 @@
 #include <unistd.h>
 
 #include <memory>
+#include <type_traits>
 #include <utility>
 
 #include <pybind11/pybind11.h>
 
 #include <lxdcore/error.hpp>
+#include <lxdcore/operation.hpp>
 
 #include "convert.hpp"
+#include "gil.hpp"
 
 namespace lxdcore::python {
 
@@ -25,7 +28,7 @@ std::shared_ptr<T> hold(std::unique_ptr<T> object) {
                     delete held;
                     return;
                 }
-                const pybind11::gil_scoped_release release;
+                const Unlocked release;
                 delete held;
             }};
 }
@@ -33,8 +36,9 @@ std::shared_ptr<T> hold(std::unique_ptr<T> object) {
 /// Remembers which process made something.
 class SameProcess {
 public:
+    bool is_same() const noexcept { return ::getpid() == process_; }
     void require_same() const {
-        if (::getpid() != process_)
+        if (!is_same())
             throw Error{ErrorCode::BadState, "Made before fork(): a child process opens its own Core or Client"};
     }
 
@@ -47,6 +51,14 @@ template <typename Service>
 class Handle {
 public:
     explicit Handle(std::shared_ptr<Service> service) : service_{std::move(service)} {}
+    ~Handle() {
+        // Other services are of a backend, which hold() made.
+        if constexpr (std::is_same_v<Service, Operation>) let_go();
+    }
+    Handle(const Handle&) = default;
+    Handle(Handle&&) noexcept = default;
+    Handle& operator=(const Handle&) = delete;
+    Handle& operator=(Handle&&) = delete;
     Service& get() const {
         process_.require_same();
         return *service_;
@@ -60,7 +72,7 @@ public:
     template <typename Call>
     auto call(Call&& call) const {
         auto& service = get();
-        const pybind11::gil_scoped_release release;
+        const Unlocked release;
         return call(service);
     }
     /// The same; an api struct or a list of them comes back as dict or list.
@@ -68,13 +80,24 @@ public:
     pybind11::object fetch(Call&& call) const {
         auto json = [&] {
             auto& service = get();
-            const pybind11::gil_scoped_release release;
+            const Unlocked release;
             return nlohmann::json(call(service));
         }();
         return to_python(json);
     }
 
 private:
+    /// With the last operation of a client its threads may end.
+    void let_go() noexcept {
+        if (!service_) return;
+        if (!process_.is_same()) {
+            [[maybe_unused]] const auto* left = new std::shared_ptr<Service>{std::move(service_)};
+        } else if (PyGILState_Check() != 0) {
+            const Unlocked release;
+            service_.reset();
+        }
+    }
+
     std::shared_ptr<Service> service_;
     SameProcess process_;
 };

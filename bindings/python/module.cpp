@@ -16,5 +16,6 @@ PYBIND11_MODULE(_lxdcore, m) {
     lxdcore::python::init_snapshots(m);
     lxdcore::python::init_volumes(m);
     lxdcore::python::init_volume_backups(m);
+    lxdcore::python::init_metadata(m);
     lxdcore::python::init_backends(m);
 }

@@ -2,6 +2,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <atomic>
+
 #include <pybind11/stl.h>
 
 #include <lxdcore/operation.hpp>
@@ -21,7 +23,9 @@ class OpenChannel {
 public:
     OpenChannel(std::shared_ptr<Operation> operation, Channel channel)
         : operation_{std::move(operation)}, channel_{std::move(channel)} {
-        if (channel_.fd >= 0 && (fd_ = ::fcntl(channel_.fd, F_DUPFD_CLOEXEC, 3)) < 0) throw_errno("dup");
+        if (channel_.fd < 0) return;
+        fd_ = ::fcntl(channel_.fd, F_DUPFD_CLOEXEC, 3);
+        if (fd_ < 0) throw_errno("dup");
     }
     ~OpenChannel() { close(); }
     OpenChannel(const OpenChannel&) = delete;
@@ -33,8 +37,8 @@ public:
         channel_.on_message(message);
     }
     void close() noexcept {
-        if (std::exchange(closed_, true)) return;
-        if (fd_ >= 0) ::close(std::exchange(fd_, -1));
+        if (closed_.exchange(true)) return;
+        if (const int fd = fd_.exchange(-1); fd >= 0) ::close(fd);
         try {
             if (channel_.on_close) channel_.on_close();
         } catch (const std::exception&) { // the other side has gone
@@ -44,15 +48,15 @@ public:
 private:
     std::shared_ptr<Operation> operation_;
     Channel channel_;
-    int fd_ = -1;
-    bool closed_ = false;
+    std::atomic<int> fd_ = -1; ///< it is closed without the GIL
+    std::atomic<bool> closed_ = false;
 };
 
 } // namespace
 
 py::object connect(const std::shared_ptr<Operation>& operation, const std::string& name) {
     auto channel = [&] {
-        const py::gil_scoped_release release;
+        const Unlocked release;
         const auto object = operation->to_json(true);
         const auto fds = object.contains("metadata") && object["metadata"].is_object()
                              ? object["metadata"].value("fds", nlohmann::json::object())

@@ -50,15 +50,22 @@ public:
         interrupted_ = true;
         tell();
     }
+    /// Nobody waits any more: take() gives null from now on.
+    void close() {
+        const std::lock_guard lock{mutex_};
+        closed_ = true;
+        tell();
+    }
     /// True when take() has something to say.
     bool wait(std::chrono::milliseconds timeout) {
         std::unique_lock lock{mutex_};
-        return changed_.wait_for(lock, timeout,
-                                 [this] { return !waiting_.empty() || ended_ || overflow_ || interrupted_; });
+        return changed_.wait_for(
+            lock, timeout, [this] { return !waiting_.empty() || ended_ || overflow_ || interrupted_ || closed_; });
     }
     /// The next; null when there is none now. @throws Error Unavailable when none will come any more or some were lost
     std::shared_ptr<const std::string> take() {
         const std::lock_guard lock{mutex_};
+        if (closed_) return nullptr;
         if (!waiting_.empty()) {
             auto json = std::move(waiting_.front());
             waiting_.pop_front();
@@ -92,18 +99,19 @@ private:
     std::mutex mutex_;
     std::condition_variable changed_;
     std::deque<std::shared_ptr<const std::string>> waiting_;
-    bool ended_ = false, overflow_ = false, interrupted_ = false;
+    bool ended_ = false, overflow_ = false, interrupted_ = false, closed_ = false;
     int ready_;
 };
 
 class EventStream {
 public:
     EventStream(EventService& service, EventService::Filter filter) : queue_{std::make_shared<EventQueue>()} {
-        const py::gil_scoped_release release;
+        const Unlocked release;
         subscription_ =
             service.subscribe(std::move(filter), [queue = queue_](const Event& event) { queue->put(event.json); });
     }
     py::object next(std::optional<double> timeout) {
+        process_.require_same();
         if (!subscription_) throw Error{ErrorCode::BadState, "The stream is closed"};
         const auto queue = queue_; // close() may come meanwhile
         if (!wait_in_steps(timeout, [&](auto piece) { return queue->wait(piece); })) return py::none();
@@ -118,12 +126,19 @@ public:
     }
     bool closed() const noexcept { return !subscription_; }
     void close() {
-        const py::gil_scoped_release release;
-        subscription_.reset();
-        queue_->interrupt();
+        // Taken out under the GIL, so that one of several threads gets it. Its end waits for the publishing side.
+        auto ended = std::move(subscription_);
+        if (!process_.is_same()) { // as hold() does it
+            [[maybe_unused]] const auto* left = ended.release();
+            return;
+        }
+        queue_->close();
+        const Unlocked release;
+        ended.reset();
     }
 
 private:
+    SameProcess process_;
     std::shared_ptr<EventQueue> queue_;
     std::unique_ptr<EventSubscription> subscription_;
 };
@@ -137,7 +152,7 @@ void init_events(py::module_& m) {
         .def("interrupt", &EventStream::interrupt, "Makes a waiting next() return None; from any thread.")
         .def("fileno", &EventStream::fileno, "Readable while there is something to read.")
         .def("close", &EventStream::close, "No more events.")
-        .def_property_readonly("closed", &EventStream::closed);
+        .def_property_readonly("closed", &EventStream::closed, "True after close().");
     using Service = Handle<EventService>;
     py::class_<Service>(m, "EventService", "What happens; usable from any thread.")
         .def(

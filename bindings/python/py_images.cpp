@@ -52,6 +52,21 @@ void init_aliases(py::class_<H>& type) {
             },
             py::arg("project"), py::arg("alias"), "Makes an alias.")
         .def(
+            "update_alias",
+            [](const H& h, const std::string& project, const std::string& name, const py::dict& changes,
+               const std::string& etag) {
+                const auto patch = from_python<api::ImageAliasPatch>(changes);
+                h.call([&](auto& s) { s.update_alias(project, name, patch, etag); });
+            },
+            py::arg("project"), py::arg("name"), py::arg("changes"), py::arg("etag") = "",
+            "Changes description and target.")
+        .def(
+            "rename_alias",
+            [](const H& h, const std::string& project, const std::string& name, const std::string& new_name) {
+                h.call([&](auto& s) { s.rename_alias(project, name, new_name); });
+            },
+            py::arg("project"), py::arg("name"), py::arg("new_name"), "Gives an alias another name.")
+        .def(
             "delete_alias",
             [](const H& h, const std::string& project, const std::string& name) {
                 h.call([&](auto& s) { s.remove_alias(project, name); });
@@ -103,7 +118,20 @@ void init_images(py::module_& m) {
             [](const H& h, const std::string& project, const std::string& fingerprint) {
                 return Handle<Operation>{h.call([&](auto& s) { return s.remove(project, fingerprint); })};
             },
-            py::arg("project"), py::arg("fingerprint"), "Removes an image.");
+            py::arg("project"), py::arg("fingerprint"), "Removes an image.")
+        .def(
+            "refresh",
+            [](const H& h, const std::string& project, const std::string& fingerprint) {
+                return Handle<Operation>{h.call([&](auto& s) { return s.refresh(project, fingerprint); })};
+            },
+            py::arg("project"), py::arg("fingerprint"),
+            "Looks for a newer one where it came from; the operation has 'refreshed'.")
+        .def(
+            "create_secret",
+            [](const H& h, const std::string& project, const std::string& fingerprint) {
+                return Handle<Operation>{h.call([&](auto& s) { return s.create_secret(project, fingerprint); })};
+            },
+            py::arg("project"), py::arg("fingerprint"), "Lets a stranger read it once: the operation has 'secret'.");
     init_aliases(type);
 }
 

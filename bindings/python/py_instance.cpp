@@ -29,6 +29,16 @@ Op change_state(const H& h, const std::string& project, const std::string& name,
     return Op{h.call([&](auto& s) { return s.change_state({project, name}, put); })};
 }
 
+Op change_all_states(const H& h, const std::string& project, const std::string& action, int timeout, bool force,
+                     bool stateful) {
+    api::InstanceStatePut put;
+    put.action = action;
+    put.timeout = timeout;
+    put.force = force;
+    put.stateful = stateful;
+    return Op{h.call([&](auto& s) { return s.change_all_states(project, put); })};
+}
+
 Op exec(const H& h, const std::string& project, const std::string& name, const py::dict& request, int in, int out,
         int err) {
     const auto post = from_python<api::InstanceExecPost>(request);
@@ -40,7 +50,7 @@ template <typename Int>
 py::capsule keep(const std::shared_ptr<Int>& fd) {
     using Owner = std::shared_ptr<Int>;
     return {new Owner{fd}, [](void* owner) {
-                const py::gil_scoped_release unlocked;
+                const Unlocked unlocked;
                 delete static_cast<Owner*>(owner);
             }};
 }
@@ -53,8 +63,11 @@ py::dict describe(const InstanceFile& file) {
     result["mode"] = file.mode;
     result["size"] = file.size;
     result["modified"] = file.modified.str();
-    result["entries"] = file.entries;
-    result["target"] = file.target;
+    py::list entries;
+    for (const auto& entry : file.entries)
+        entries.append(text_to_python(entry));
+    result["entries"] = entries;
+    result["target"] = text_to_python(file.target);
     result["fd"] = file.fd ? ::dup(*file.fd) : -1;
     if (file.fd) result["source"] = keep(file.fd);
     return result;
@@ -139,7 +152,10 @@ void def_changing(py::class_<H>& type) {
             py::arg("project"), py::arg("name"), "Removes a stopped instance.")
         .def("change_state", &change_state, py::arg("project"), py::arg("name"), py::arg("action"),
              py::arg("timeout") = 30, py::arg("force") = false, py::arg("stateful") = false,
-             "start, stop, restart, freeze or unfreeze.");
+             "start, stop, restart, freeze or unfreeze.")
+        .def("change_all_states", &change_all_states, py::arg("project"), py::arg("action"), py::arg("timeout") = 30,
+             py::arg("force") = false, py::arg("stateful") = false,
+             "The same for all instances of a project that it can apply to, as one operation.");
 }
 
 void def_inside(py::class_<H>& type) {
@@ -203,7 +219,13 @@ void def_inside(py::class_<H>& type) {
             [](const H& h, const std::string& project, const std::string& name, const std::string& log) {
                 return h.call([&](auto& s) { return s.open_log({project, name}, log); });
             },
-            py::arg("project"), py::arg("name"), py::arg("log"), "A descriptor, the caller's to close.");
+            py::arg("project"), py::arg("name"), py::arg("log"), "A descriptor, the caller's to close.")
+        .def(
+            "delete_log",
+            [](const H& h, const std::string& project, const std::string& name, const std::string& log) {
+                h.call([&](auto& s) { s.remove_log({project, name}, log); });
+            },
+            py::arg("project"), py::arg("name"), py::arg("log"), "Removes a log file.");
 }
 
 } // namespace

@@ -22,7 +22,7 @@ using OperationHandleType = Handle<Operation>;
 
 py::object to_dict(const Operation& operation) {
     auto json = [&] {
-        const py::gil_scoped_release release;
+        const Unlocked release;
         return operation.to_json(true);
     }();
     return to_python(json);
@@ -31,7 +31,7 @@ py::object to_dict(const Operation& operation) {
 /// The end, or the failure as an exception; then the metadata.
 py::object result(const Operation& operation) {
     const auto status = [&] {
-        const py::gil_scoped_release release;
+        const Unlocked release;
         return operation.status();
     }();
     if (!api::is_final(status)) throw Error{ErrorCode::BadState, "The operation has not ended"};
@@ -50,7 +50,7 @@ int end_descriptor(Operation& operation) {
                                                ::close(*end);
                                                delete end;
                                            }};
-    const py::gil_scoped_release release;
+    const Unlocked release;
     operation.on_end([held] {
         const std::uint64_t one = 1;
         [[maybe_unused]] const auto size = ::write(*held, &one, sizeof one);

@@ -42,6 +42,26 @@ void init_server(py::module_& m) {
             },
             py::arg("certificate"), "Trusts a client's certificate (PEM).")
         .def(
+            "certificate",
+            [](const H& h, const std::string& fingerprint) {
+                return h.fetch([&](auto& s) { return s.certificate(fingerprint); });
+            },
+            py::arg("fingerprint"), "One of them, by its fingerprint or the beginning of it. Raises NotFoundError.")
+        .def(
+            "update_certificate",
+            [](const H& h, const std::string& fingerprint, const py::dict& certificate, const std::string& etag) {
+                const auto put = from_python<api::CertificatePut>(certificate);
+                h.call([&](auto& s) { s.update_certificate(fingerprint, put, etag); });
+            },
+            py::arg("fingerprint"), py::arg("certificate"), py::arg("etag") = "", "Replaces what can be edited.")
+        .def(
+            "issue_token",
+            [](const H& h, const py::dict& request) {
+                const auto post = from_python<api::CertificatesPost>(request);
+                return Handle<Operation>{h.call([&](auto& s) { return s.issue_token(post); })};
+            },
+            py::arg("request"), "An invitation into the trust store: the operation has what the token is made of.")
+        .def(
             "remove_certificate",
             [](const H& h, const std::string& fingerprint) {
                 h.call([&](auto& s) { s.remove_certificate(fingerprint); });

@@ -7,6 +7,8 @@
 
 #include <pybind11/pybind11.h>
 
+#include "gil.hpp"
+
 namespace lxdcore::python {
 
 /// Calls @p step(duration) without the GIL until it gives true, in pieces short enough for KeyboardInterrupt to get
@@ -23,7 +25,7 @@ bool wait_in_steps(std::optional<double> timeout, Step&& step) {
         const auto piece = std::clamp(left, Milliseconds{0}, Milliseconds{100});
         bool ended = false;
         {
-            const pybind11::gil_scoped_release release;
+            const Unlocked release;
             ended = step(piece);
         }
         if (ended) return true;

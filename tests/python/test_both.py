@@ -212,10 +212,35 @@ def test_events_end_when_they_are_closed(connection):
     timer.join()
 
 
-def test_progress_is_told_while_an_operation_is_waited_for(connection, container):
-    told = []
-    container.begin("restart", force=True).result(progress=lambda what, text: told.append((what, text)))
-    assert all(len(entry) == 2 for entry in told)
+def in_threads_of_the_loop(*waiting):
+    """Their results, and how often something else had its turn meanwhile."""
+    async def main():
+        ticks = 0
+
+        async def tick():
+            nonlocal ticks
+            while True:
+                ticks += 1
+                await asyncio.sleep(0.01)
+
+        ticking = asyncio.create_task(tick())
+        results = await asyncio.gather(*(begin() for begin in waiting))
+        ticking.cancel()
+        return results, ticks
+
+    return asyncio.run(main())
+
+
+def test_what_an_operation_promises_is_asked_for_without_blocking_the_loop(connection, container):
+    def slow(metadata):
+        time.sleep(1)
+        return "asked"
+
+    async def wait():
+        return await lxdcore.Operation(connection, container.begin("restart", force=True)._raw, slow)
+
+    results, ticks = in_threads_of_the_loop(wait)
+    assert results == ["asked"] and ticks > 20
 
 
 def test_waiting_has_a_limit(container):

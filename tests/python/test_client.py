@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is particular to a Client: the wire between it and the server."""
-import os
 import pathlib
 import socket
 import threading
@@ -10,14 +9,6 @@ import pytest
 import lxdcore
 
 from conftest import make_certificate
-
-
-def descriptors():
-    return len(os.listdir("/proc/self/fd"))
-
-
-def resident():
-    return int(pathlib.Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def test_a_server_that_is_not_there_is_unavailable(tmp_path):
@@ -99,33 +90,3 @@ def test_any_request_can_be_made(shared_client):
     assert shared_client.request("GET", "/1.0")["auth"] == "trusted"
     with pytest.raises(lxdcore.NotFoundError):
         shared_client.request("GET", "/1.0/absent")
-
-
-def test_ten_thousand_clients_leave_nothing_behind(daemon):
-    def use(times, call):
-        for _ in range(times):
-            with lxdcore.Client(daemon.socket) as client:
-                if call:
-                    client.instances.names()
-
-    use(200, True)
-    fds, memory = descriptors(), resident()
-    use(9000, False)
-    use(1000, True)
-    assert descriptors() == fds
-    assert resident() - memory < 8 << 20
-
-
-def test_many_cores_leave_nothing_behind(state_dir):
-    """LXDCORE_LEAK_ROUNDS=10000 for as many as there are clients above; that takes minutes."""
-    from conftest import HELPER
-
-    def use(times):
-        for _ in range(times):
-            lxdcore.Core(state_dir, helper=HELPER).close()
-
-    use(20)
-    fds, memory = descriptors(), resident()
-    use(int(os.environ.get("LXDCORE_LEAK_ROUNDS", "100")))
-    assert descriptors() == fds
-    assert resident() - memory < 16 << 20

@@ -22,10 +22,11 @@ from ._instances import Instance, Instances
 from ._lxdcore import (AlreadyExistsError, BadStateError, CancelledError, Error, ForbiddenError, InvalidArgumentError,
                        NoSpaceError, NotFoundError, StaleEtagError, TooLargeError, UnauthorizedError, UnavailableError,
                        UnsupportedError)
+from ._metadata import Metadata, Templates
 from ._networks import Lease, Network, Networks
 from ._operation import Event, Events, Operation
 from ._profiles import Profile, Profiles
-from ._server import Certificate, Operations, Project, Projects, Server, Warning
+from ._server import Certificate, Operations, Project, Projects, Server, Token, Warning
 from ._snapshots import Snapshot, Snapshots
 from ._storage import StoragePool, StoragePools
 from ._volumes import Volume, Volumes, VolumeSnapshot, VolumeSnapshots
@@ -33,9 +34,9 @@ from ._volumes import Volume, Volumes, VolumeSnapshot, VolumeSnapshots
 __all__ = [
     "Alias", "AlreadyExistsError", "Backup", "Backups", "BadStateError", "CancelledError", "Certificate", "Client",
     "Connection", "Console", "Core", "Error", "Event", "Events", "ExecError", "ExecResult", "FileInfo", "Files",
-    "ForbiddenError", "Image", "Images", "Instance", "Instances", "InvalidArgumentError", "Lease", "Network", "Networks",
-    "NoSpaceError", "NotFoundError", "Operation", "Operations", "PIPE", "Process", "Profile", "Profiles", "Project",
+    "ForbiddenError", "Image", "Images", "Instance", "Instances", "InvalidArgumentError", "Lease", "Metadata",
+    "Network", "Networks", "NoSpaceError", "NotFoundError", "Operation", "Operations", "PIPE", "Process", "Profile", "Profiles", "Project",
     "Projects", "Server", "Snapshot", "Snapshots", "StaleEtagError", "StoragePool", "StoragePools",
-    "TooLargeError", "UnauthorizedError", "UnavailableError", "UnsupportedError", "Volume", "VolumeBackup",
+    "Templates", "Token", "TooLargeError", "UnauthorizedError", "UnavailableError", "UnsupportedError", "Volume", "VolumeBackup",
     "VolumeBackups", "VolumeSnapshot", "VolumeSnapshots", "Volumes", "Warning",
 ]

@@ -9,8 +9,8 @@ from typing import Any, Callable, TypeVar
 T = TypeVar("T")
 
 
-async def readable(fd: int) -> None:
-    """Waits until a descriptor can be read."""
+async def readable(*fds: int) -> None:
+    """Waits until one of the descriptors can be read."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[None] = loop.create_future()
 
@@ -18,11 +18,13 @@ async def readable(fd: int) -> None:
         if not future.done():
             future.set_result(None)
 
-    loop.add_reader(fd, ready)
+    for fd in fds:
+        loop.add_reader(fd, ready)
     try:
         await future
     finally:
-        loop.remove_reader(fd)
+        for fd in fds:
+            loop.remove_reader(fd)
 
 
 async def ended(fd: int) -> None:

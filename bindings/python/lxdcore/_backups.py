@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Dict, Generic, Iterator, List, Optional, Tuple, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple, TypeVar, Union
 
-from ._entity import LocalPath
+from ._entity import Collection, LocalPath
 from ._files import copy_out
-from ._operation import Operation, format_time, parse_time
+from ._operation import Operation, ProgressCallback, format_time, parse_time
 
 if TYPE_CHECKING:
     from ._connection import Connection
@@ -86,6 +86,15 @@ class _Stored:
         """Removes it."""
         return self._place.begin("delete", self.name)
 
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and isinstance(other, _Stored) and self._identity() == other._identity()
+
+    def __hash__(self) -> int:
+        return hash(self._identity())
+
+    def _identity(self) -> Tuple[Any, ...]:
+        return (id(self._place.connection._raw), *self._place._key(), self.name)
+
 
 class Backup(_Stored):
     """An instance in one file, which the server keeps. `Instances.import_backup()` makes an instance of such a file."""
@@ -132,7 +141,7 @@ class VolumeBackup(_Stored):
 _Kind = TypeVar("_Kind", bound=_Stored)
 
 
-class _StoredList(Generic[_Kind]):
+class _StoredList(Collection[_Kind]):
     """What lists of backups have in common."""
 
     def __init__(self, place: _Place, make: Callable[[Dict[str, Any]], _Kind]):
@@ -142,9 +151,6 @@ class _StoredList(Generic[_Kind]):
     def list(self) -> List[_Kind]:
         """All of them, in the order of their making."""
         return [self._make(data) for data in self._place.call("list")]
-
-    def __iter__(self) -> Iterator[_Kind]:
-        return iter(self.list())
 
     def get(self, name: str) -> _Kind:
         """One. Raises NotFoundError."""
@@ -175,10 +181,10 @@ class Backups(_StoredList[Backup]):
                                   "compression_algorithm": compression}, expires_at)
 
     def create(self, name: str = "", *, instance_only: bool = False, optimized: bool = False, compression: str = "",
-               expires_at: Optional[datetime.datetime] = None) -> Backup:
+               expires_at: Optional[datetime.datetime] = None, progress: Optional[ProgressCallback] = None) -> Backup:
         """Makes one, and waits. `compression` is "gzip", "zstd -3", "none", …; '' is as the server is set."""
         backup: Backup = self.begin_create(name, instance_only=instance_only, optimized=optimized,
-                                           compression=compression, expires_at=expires_at).result()
+                                           compression=compression, expires_at=expires_at).result(progress=progress)
         return backup
 
 
@@ -195,8 +201,10 @@ class VolumeBackups(_StoredList[VolumeBackup]):
                                   "compression_algorithm": compression}, expires_at)
 
     def create(self, name: str = "", *, volume_only: bool = False, optimized: bool = False, compression: str = "",
-               expires_at: Optional[datetime.datetime] = None) -> VolumeBackup:
+               expires_at: Optional[datetime.datetime] = None,
+               progress: Optional[ProgressCallback] = None) -> VolumeBackup:
         """Makes one, and waits. `compression` is "gzip", "zstd -3", "none", …; '' is as the server is set."""
-        backup: VolumeBackup = self.begin_create(name, volume_only=volume_only, optimized=optimized,
-                                                 compression=compression, expires_at=expires_at).result()
+        backup: VolumeBackup = self.begin_create(
+            name, volume_only=volume_only, optimized=optimized, compression=compression,
+            expires_at=expires_at).result(progress=progress)
         return backup

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import weakref
 from pathlib import Path
-from typing import Any, Optional, Sequence, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Optional, Sequence, TypeVar, Union
 
 from . import _lxdcore
 from ._entity import LocalPath
@@ -16,6 +16,10 @@ from ._operation import Events, Operation
 from ._profiles import Profiles
 from ._server import Operations, Projects, Server
 from ._storage import StoragePools
+
+if TYPE_CHECKING:
+    import logging
+    import threading
 
 Self = TypeVar("Self", bound="Connection")
 
@@ -42,6 +46,7 @@ class Connection:
         other = object.__new__(type(self))
         other._raw = self._raw
         other._project = project
+        _open.add(other)
         return other
 
     @property
@@ -110,11 +115,29 @@ class Core(Connection):
     opened here, and what an earlier process left half done is repaired. Containers keep running after close()."""
 
     def __init__(self, state_dir: LocalPath, *, project: str = "default", helper: Optional[LocalPath] = None,
-                 autostart: bool = False):
-        """`helper` is lxdcore-helper if it is not the installed one; `autostart` starts what should run."""
+                 autostart: bool = False, unprivileged_only: bool = False, log: Optional[logging.Logger] = None):
+        """`helper` is lxdcore-helper if it is not the installed one; `autostart` starts what should run;
+        `unprivileged_only` refuses privileged containers. `log` gets what there is to tell, in a thread of its own."""
         self._state_dir = Path(state_dir).absolute()
-        super().__init__(_lxdcore.Core(self._state_dir, os.fspath(helper or ""), autostart), project)
+        fd = -1
+        self._log: Optional[threading.Thread] = None
+        if log is not None:
+            from . import _log
+
+            fd, self._log = _log.pipe_to(log)
+        try:
+            raw = _lxdcore.Core(self._state_dir, os.fspath(helper or ""), autostart, unprivileged_only, fd)
+        finally:
+            if fd >= 0:
+                os.close(fd)
+        super().__init__(raw, project)
         _open.add(self)
+
+    def close(self) -> None:
+        """Lets go of the directory; containers keep running. A second time does nothing."""
+        super().close()
+        if self._log is not None:
+            self._log.join(1)  # what was said last; something of the Core may still be used, and keep it
 
     @property
     def state_dir(self) -> Path:
@@ -125,6 +148,7 @@ class Core(Connection):
         """The same, seen from another project."""
         other = super().in_project(project)
         other._state_dir = self._state_dir
+        other._log = self._log
         return other
 
     def __repr__(self) -> str:

@@ -14,6 +14,7 @@ class Console:
 
     def __init__(self, operation: Operation):
         self._operation = operation
+        self._process = os.getpid()
         self._data = operation._raw.connect("0")
         self._control = operation._raw.connect("control")
 
@@ -52,7 +53,9 @@ class Console:
         self._control.send({"command": "window-resize", "args": {"width": str(width), "height": str(height)}})
 
     def close(self) -> None:
-        """Detaches. A second time does nothing."""
+        """Detaches. A second time does nothing, nor does a child made by fork()."""
+        if os.getpid() != self._process:
+            return
         self._data.close()
         self._control.close()
 

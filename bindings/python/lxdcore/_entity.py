@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Union
+from typing import TYPE_CHECKING, Any, Dict, Generic, Iterator, List, Mapping, Optional, Protocol, TypeVar, Union
 
 if TYPE_CHECKING:
     from ._connection import Connection
@@ -73,3 +73,31 @@ class Entity:
 
     def __repr__(self) -> str:
         return f"<lxdcore.{type(self).__name__} {self.data.get(self._key)}>"
+
+
+class Named(Protocol):
+    """Something with a name."""
+
+    @property
+    def name(self) -> str: ...
+
+
+_Entry = TypeVar("_Entry", bound=Named)
+
+
+class Collection(Generic[_Entry]):
+    """What can be listed: iterable, and `in` takes a name or one of its objects."""
+
+    def list(self) -> List[_Entry]:
+        """All of them."""
+        raise NotImplementedError
+
+    def names(self) -> List[str]:
+        """Their names."""
+        return [entry.name for entry in self.list()]
+
+    def __iter__(self) -> Iterator[_Entry]:
+        return iter(self.list())
+
+    def __contains__(self, what: object) -> bool:
+        return what in self.names() if isinstance(what, str) else what in self.list()

@@ -74,6 +74,7 @@ class Process:
                 os.close(fd)
         self.stdin, self.stdout, self.stderr = ours
         self._code: Optional[int] = None
+        self._process = os.getpid()
 
     @staticmethod
     def _open(stream: Stream, writing: bool, theirs: List[int], ours: List[Optional[IO[bytes]]]) -> int:
@@ -120,7 +121,8 @@ class Process:
                     file.close()
                 except BrokenPipeError:
                     pass
-        self._operation.wait()
+        if os.getpid() == self._process:  # and not a child made by fork() that unwinds
+            self._operation.wait()
 
 
 def exit_code(operation: Operation, timeout: Optional[float] = None) -> int:

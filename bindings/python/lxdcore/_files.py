@@ -18,6 +18,11 @@ InstancePath = Union[str, PurePosixPath]
 LocalPath = Union[str, "os.PathLike[str]"]
 
 
+def encoded(path: InstancePath) -> bytes:
+    """A path as the instance has it, whatever the locale of this host."""
+    return str(path).encode("utf-8", "surrogateescape")
+
+
 def copy_out(fd: int, to: LocalPath) -> Path:
     """All of a descriptor, which is closed, into a file of this host."""
     with open(fd, "rb", buffering=0) as source, open(to, "wb", buffering=0) as target:
@@ -73,12 +78,12 @@ class Files:
 
     def _pull(self, path: InstancePath, head_only: bool = False) -> Dict[str, Any]:
         i = self._instance
-        return i._service.pull_file(i.project, i.name, str(path), head_only)
+        return i._service.pull_file(i.project, i.name, encoded(path), head_only)
 
     def _push(self, path: InstancePath, kind: str, *, uid: Optional[int] = None, gid: Optional[int] = None,
               mode: Optional[int] = None, append: bool = False, target: str = "", fd: int = -1) -> None:
         i = self._instance
-        i._service.push_file(i.project, i.name, str(path), kind, uid, gid, mode, append, target, fd)
+        i._service.push_file(i.project, i.name, encoded(path), kind, uid, gid, mode, append, encoded(target), fd)
 
     def info(self, path: InstancePath) -> FileInfo:
         """What is there, without its content. Raises NotFoundError."""
@@ -88,14 +93,15 @@ class Files:
         """All of a file; the target of a symbolic link."""
         data = self._pull(path)
         if data["type"] == "symlink":
-            return str(data["target"]).encode()
+            return encoded(data["target"])
         if data["fd"] < 0:
             raise IsADirectoryError(str(path))
         with open(data["fd"], "rb") as file:
             return file.read()
 
     def list(self, path: InstancePath) -> List[str]:
-        """The names in a directory, sorted."""
+        """The names in a directory, sorted. What is not UTF-8 in them is as os.fsdecode() gives it; a server
+        can only say that there is something."""
         data = self._pull(path)
         if data["fd"] >= 0:
             os.close(data["fd"])
@@ -141,4 +147,4 @@ class Files:
     def delete(self, path: InstancePath) -> None:
         """Removes a file or an empty directory."""
         i = self._instance
-        i._service.delete_file(i.project, i.name, str(path))
+        i._service.delete_file(i.project, i.name, encoded(path))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Union
 
-from ._entity import Entity, LocalPath
+from ._entity import Collection, Entity, LocalPath
 from ._files import copy_out
 from ._lxdcore import NotFoundError
 from ._operation import Operation, parse_time
@@ -23,6 +23,23 @@ class Alias(Entity):
     def target(self) -> str:
         """The image's fingerprint."""
         return self._text("target")
+
+    def update(self, *, description: Optional[str] = None, target: Union[Image, str, None] = None) -> Alias:
+        """Changes what is given; `target` is another image or its fingerprint."""
+        changes: Dict[str, Any] = {}
+        if description is not None:
+            changes["description"] = description
+        if target is not None:
+            changes["target"] = target.fingerprint if isinstance(target, Image) else target
+        self._connection._raw.images.update_alias(self._project, self.name, changes)
+        self.data = self._connection._raw.images.alias(self._project, self.name)
+        return self
+
+    def rename(self, name: str) -> Alias:
+        """Gives the image this name instead."""
+        self._connection._raw.images.rename_alias(self._project, self.name, name)
+        self.data["name"] = name
+        return self
 
     def delete(self) -> None:
         """Removes the name, not the image."""
@@ -106,6 +123,19 @@ class Image(Entity):
                                                    "target": self.fingerprint})
         return Alias(c, c._raw.images.alias(self._project, name), self._project)
 
+    def update_from_source(self) -> Operation:
+        """Looks for a newer one where it came from. The operation's result is True when there was one, and a failure for
+        an image that was uploaded."""
+        c = self._connection
+        return Operation(c, c._raw.images.refresh(self._project, self.fingerprint),
+                         lambda metadata: bool(metadata.get("refreshed")))
+
+    def create_secret(self) -> str:
+        """Lets somebody who is not trusted read it once: GET /1.0/images/<fingerprint>/export?secret=…"""
+        c = self._connection
+        metadata = Operation(c, c._raw.images.create_secret(self._project, self.fingerprint)).metadata
+        return str(metadata["secret"])
+
     def export(self, directory: LocalPath) -> List[Path]:
         """Writes its one or two files, byte for byte as they were imported."""
         paths = []
@@ -120,8 +150,8 @@ class Image(Entity):
         return Operation(c, c._raw.images.delete(self._project, self.fingerprint))
 
 
-class Images:
-    """The images of a project; iterable."""
+class Images(Collection[Image]):
+    """The images of a project; iterable, and `in` takes what get() takes, or an Image."""
 
     def __init__(self, connection: Connection):
         self._connection = connection
@@ -131,8 +161,17 @@ class Images:
         c = self._connection
         return [Image(c, data, c.project) for data in c._raw.images.list(c.project)]
 
-    def __iter__(self) -> Iterator[Image]:
-        return iter(self.list())
+    def names(self) -> List[str]:
+        """All aliases."""
+        return [alias.name for alias in self.aliases()]
+
+    def __contains__(self, what: object) -> bool:
+        if not isinstance(what, str):
+            return what in self.list()
+        try:
+            return what != "" and bool(self.get(what))
+        except NotFoundError:
+            return False
 
     def get(self, name: str) -> Image:
         """By alias, by fingerprint, or by at least 12 of its digits. Raises NotFoundError."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import datetime
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence, Union
 
 from ._backups import Backups
 from ._console import Console
-from ._entity import Config, Devices, Entity, LocalPath, device_map, text_map
+from ._entity import Collection, Config, Devices, Entity, LocalPath, device_map, text_map
 from ._exec import PIPE, Capture, ExecError, ExecResult, Process, Stream, exit_code
 from ._files import Files
 from ._lxdcore import InstanceService
-from ._operation import Operation, parse_time
+from ._metadata import Metadata, Templates
+from ._operation import Operation, ProgressCallback, parse_time
 from ._snapshots import Snapshots
 
 if TYPE_CHECKING:
@@ -156,6 +157,17 @@ class Instance(Entity):
         """Lets them go on, and waits."""
         return self._change("unfreeze")
 
+    # --- what it has of its image ---
+    @property
+    def metadata(self) -> Metadata:
+        """What metadata.yaml says, read now."""
+        return Metadata(self)
+
+    @property
+    def templates(self) -> Templates:
+        """Of what some of its files are made."""
+        return Templates(self)
+
     # --- what is kept of it ---
     @property
     def snapshots(self) -> Snapshots:
@@ -195,7 +207,7 @@ class Instance(Entity):
         request = self._request(command, environment, cwd, user, group)
         operation = await _aio.in_thread(self._exec, request, *capture.fds)
         await operation.ended()
-        result = capture.result(exit_code(operation))
+        result = capture.result(await _aio.in_thread(exit_code, operation))
         if check and result.exit_code != 0:
             raise ExecError(list(command), result)
         return result
@@ -239,6 +251,10 @@ class Instance(Entity):
         with open(self._service.open_log(self._project, self.name, name), "rb") as file:
             return file.read()
 
+    def delete_log(self, name: str) -> None:
+        """Removes one."""
+        self._service.delete_log(self._project, self.name, name)
+
     # --- parts ---
     @staticmethod
     def _request(command: Sequence[str], environment: Optional[Mapping[str, str]], cwd: str, user: int,
@@ -266,7 +282,7 @@ class Instance(Entity):
         return self.refresh()
 
 
-class Instances:
+class Instances(Collection[Instance]):
     """The instances of a project; iterable."""
 
     def __init__(self, connection: Connection):
@@ -280,12 +296,6 @@ class Instances:
     def names(self) -> List[str]:
         """Their names."""
         return self._connection._raw.instances.names(self._connection.project)
-
-    def __iter__(self) -> Iterator[Instance]:
-        return iter(self.list())
-
-    def __contains__(self, name: object) -> bool:
-        return name in self.names()
 
     def get(self, name: str) -> Instance:
         """One. Raises NotFoundError."""
@@ -316,6 +326,11 @@ class Instances:
         raw = c._raw.instances.create(c.project, request)
         return Operation(c, raw, self._made(raw, name))
 
+    def begin_all(self, action: str, *, timeout: int = 30, force: bool = False) -> Operation:
+        """start, stop, restart, freeze or unfreeze all that this can apply to. Its failure names those that failed."""
+        c = self._connection
+        return Operation(c, c._raw.instances.change_all_states(c.project, action, timeout, force))
+
     def import_backup(self, path: LocalPath, *, name: str = "", pool: str = "") -> Operation:
         """Makes an instance of the file of a backup; its name and pool are those of then if not given. The operation's
         result is the Instance."""
@@ -334,11 +349,11 @@ class Instances:
     def create(self, name: str = "", *, image: Optional[str] = None, copy_of: Optional[str] = None,
                config: Optional[Mapping[str, Any]] = None, devices: Optional[Mapping[str, Mapping[str, Any]]] = None,
                profiles: Optional[Sequence[str]] = None, description: str = "", ephemeral: bool = False,
-               instance_type: str = "", start: bool = False) -> Instance:
+               instance_type: str = "", start: bool = False, progress: Optional[ProgressCallback] = None) -> Instance:
         """Makes an instance, from an image (alias or fingerprint), another instance or its snapshot ("c1/snap0"), or
         empty, and waits. Without a name it gets one. Profiles that are not given are "default", or those of the
         other instance."""
         instance: Instance = self.begin_create(
             name, image=image, copy_of=copy_of, config=config, devices=devices, profiles=profiles,
-            description=description, ephemeral=ephemeral, instance_type=instance_type).result()
+            description=description, ephemeral=ephemeral, instance_type=instance_type).result(progress=progress)
         return instance.start() if start else instance

@@ -2,9 +2,9 @@
 """Networks."""
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
 
-from ._entity import Entity, text_map
+from ._entity import Collection, Entity, text_map
 
 if TYPE_CHECKING:
     from ._connection import Connection
@@ -94,7 +94,7 @@ class Network(Entity):
         self._connection._raw.networks.delete(self._project, self.name)
 
 
-class Networks:
+class Networks(Collection[Network]):
     """The networks of a project and of the host; iterable."""
 
     def __init__(self, connection: Connection):
@@ -105,8 +105,9 @@ class Networks:
         c = self._connection
         return [Network(c, data, c.project) for data in c._raw.networks.list(c.project)]
 
-    def __iter__(self) -> Iterator[Network]:
-        return iter(self.list())
+    def names(self) -> List[str]:
+        """Their names."""
+        return self._connection._raw.networks.names(self._connection.project)
 
     def get(self, name: str) -> Network:
         """One. Raises NotFoundError."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import time
 from typing import TYPE_CHECKING, Any, AsyncIterator, Callable, Dict, Generator, Iterable, Iterator, List, Optional
 
@@ -91,6 +92,15 @@ class Events:
         """The next event; None when `timeout` seconds have passed."""
         data = self._raw.next(timeout)
         return None if data is None else Event(data)
+
+    def fileno(self) -> int:
+        """Readable while there is something to get, for select() and the like."""
+        return self._raw.fileno()
+
+    @property
+    def closed(self) -> bool:
+        """True after close()."""
+        return self._raw.closed
 
     def interrupt(self) -> None:
         """Makes a waiting get() return None, from any thread."""
@@ -186,7 +196,7 @@ class Operation:
         self._raw.cancel()
 
     def __await__(self) -> Generator[Any, None, Any]:
-        return self._wait_async().__await__()
+        return self.result_async().__await__()
 
     def __repr__(self) -> str:
         return f"<lxdcore.Operation {self.id}>"
@@ -197,9 +207,30 @@ class Operation:
 
         await _aio.ended(self._raw.end_descriptor())
 
-    async def _wait_async(self) -> Any:
-        await self.ended()
-        return self._outcome()
+    async def result_async(self, *, progress: Optional[ProgressCallback] = None) -> Any:
+        """result() for asyncio. `await operation` is the same without `progress`."""
+        from . import _aio
+
+        if progress is not None:
+            await self._ended_with_progress(progress)
+        else:
+            await self.ended()
+        return await _aio.in_thread(self._outcome)  # what was promised may have to be asked for
+
+    async def _ended_with_progress(self, progress: ProgressCallback) -> None:
+        from . import _aio
+
+        told: Dict[str, str] = {}
+        with await _aio.in_thread(self._events) as events:
+            self._tell(await _aio.in_thread(lambda: self.metadata), told, progress)
+            end = self._raw.end_descriptor()
+            try:
+                while not self._raw.wait(0):
+                    await _aio.readable(end, events.fileno())
+                    self._tell_waiting(events, told, progress)
+            finally:
+                os.close(end)
+            self._tell_waiting(events, told, progress)
 
     def _outcome(self) -> Any:
         metadata = self._raw.result()
@@ -208,16 +239,28 @@ class Operation:
     def _wait_with_progress(self, timeout: Optional[float], progress: ProgressCallback) -> bool:
         end = None if timeout is None else time.monotonic() + timeout
         told: Dict[str, str] = {}
-        with self._connection.events(types=["operation"], all_projects=True) as events:
+        with self._events() as events:
             self._tell(self.metadata, told, progress)
             while not self._raw.wait(0):
                 left = 0.2 if end is None else min(0.2, end - time.monotonic())
                 if left < 0:
                     return False
                 event = events.get(left)
-                if event is not None and event.metadata.get("id") == self.id:
-                    self._tell(event.metadata.get("metadata") or {}, told, progress)
+                if event is not None:
+                    self._tell_event(event, told, progress)
+            self._tell_waiting(events, told, progress)
         return True
+
+    def _events(self) -> Events:
+        return self._connection.events(types=["operation"], all_projects=True)
+
+    def _tell_waiting(self, events: Events, told: Dict[str, str], progress: ProgressCallback) -> None:
+        while (event := events.get(0)) is not None:
+            self._tell_event(event, told, progress)
+
+    def _tell_event(self, event: Event, told: Dict[str, str], progress: ProgressCallback) -> None:
+        if event.metadata.get("id") == self.id:
+            self._tell(event.metadata.get("metadata") or {}, told, progress)
 
     @staticmethod
     def _tell(metadata: Dict[str, Any], told: Dict[str, str], progress: ProgressCallback) -> None:

@@ -2,9 +2,9 @@
 """Profiles."""
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
 
-from ._entity import Devices, Entity, device_map, text_map
+from ._entity import Collection, Devices, Entity, device_map, text_map
 
 if TYPE_CHECKING:
     from ._connection import Connection
@@ -54,7 +54,7 @@ class Profile(Entity):
         self._connection._raw.profiles.delete(self._project, self.name)
 
 
-class Profiles:
+class Profiles(Collection[Profile]):
     """The profiles of a project; iterable."""
 
     def __init__(self, connection: Connection):
@@ -65,8 +65,9 @@ class Profiles:
         c = self._connection
         return [Profile(c, data, c.project) for data in c._raw.profiles.list(c.project)]
 
-    def __iter__(self) -> Iterator[Profile]:
-        return iter(self.list())
+    def names(self) -> List[str]:
+        """Their names."""
+        return self._connection._raw.profiles.names(self._connection.project)
 
     def get(self, name: str) -> Profile:
         """One. Raises NotFoundError."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence
 
-from ._entity import Config, Devices
-from ._operation import Operation, format_time, parse_time
+from ._entity import Collection, Config, Devices
+from ._operation import Operation, ProgressCallback, format_time, parse_time
 
 if TYPE_CHECKING:
     from ._instances import Instance
@@ -77,11 +77,12 @@ class Snapshot:
             "expires_at": format_time(expires_at)})).result()
         return self.refresh()
 
-    def restore(self) -> Instance:
+    def restore(self, *, progress: Optional[ProgressCallback] = None) -> Instance:
         """Gives the instance this content and configuration again, and waits. One that runs is stopped for it, and
         started again."""
         i = self._instance
-        Operation(i._connection, i._service.update(i.project, i.name, {"restore": self.name})).result()
+        Operation(i._connection, i._service.update(i.project, i.name, {"restore": self.name})).result(
+            progress=progress)
         return i.refresh()
 
     def rename(self, name: str) -> Operation:
@@ -114,7 +115,7 @@ class Snapshot:
         return f"<lxdcore.Snapshot {self._instance.name}/{self.name}>"
 
 
-class Snapshots:
+class Snapshots(Collection[Snapshot]):
     """The snapshots of an instance; iterable."""
 
     def __init__(self, instance: Instance):
@@ -132,12 +133,6 @@ class Snapshots:
     def names(self) -> List[str]:
         """Their names."""
         return self._service.names(self._instance.project, self._instance.name)
-
-    def __iter__(self) -> Iterator[Snapshot]:
-        return iter(self.list())
-
-    def __contains__(self, name: object) -> bool:
-        return name in self.names()
 
     def get(self, name: str) -> Snapshot:
         """One. Raises NotFoundError."""
@@ -159,7 +154,7 @@ class Snapshots:
         return Operation(i._connection, self._service.create(i.project, i.name, request), made)
 
     def create(self, name: str = "", *, stateful: bool = False,
-               expires_at: Optional[datetime.datetime] = None) -> Snapshot:
+               expires_at: Optional[datetime.datetime] = None, progress: Optional[ProgressCallback] = None) -> Snapshot:
         """Makes one, and waits. Without a name it gets one by `snapshots.pattern`."""
-        snapshot: Snapshot = self.begin_create(name, stateful=stateful, expires_at=expires_at).result()
+        snapshot: Snapshot = self.begin_create(name, stateful=stateful, expires_at=expires_at).result(progress=progress)
         return snapshot

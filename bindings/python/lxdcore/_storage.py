@@ -2,9 +2,9 @@
 """Storage pools."""
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
 
-from ._entity import Entity, text_map
+from ._entity import Collection, Entity, text_map
 from ._volumes import Volumes
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class StoragePool(Entity):
         self._connection._raw.storage.delete(self.name)
 
 
-class StoragePools:
+class StoragePools(Collection[StoragePool]):
     """All storage pools; iterable."""
 
     def __init__(self, connection: Connection):
@@ -64,8 +64,9 @@ class StoragePools:
         c = self._connection
         return [StoragePool(c, data, c.project) for data in c._raw.storage.list()]
 
-    def __iter__(self) -> Iterator[StoragePool]:
-        return iter(self.list())
+    def names(self) -> List[str]:
+        """Their names."""
+        return self._connection._raw.storage.names()
 
     def get(self, name: str) -> StoragePool:
         """One. Raises NotFoundError."""

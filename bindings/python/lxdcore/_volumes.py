@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import datetime
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Union
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Union
 
 from ._backups import VolumeBackups
-from ._entity import Entity, LocalPath, text_map
-from ._operation import Operation, format_time, parse_time
+from ._entity import Collection, Entity, LocalPath, text_map
+from ._operation import Operation, ProgressCallback, format_time, parse_time
 
 if TYPE_CHECKING:
     from ._connection import Connection
@@ -79,10 +79,10 @@ class Volume(Entity):
         self.data["name"] = name
         return self.refresh()
 
-    def move(self, pool: str, *, name: Optional[str] = None) -> Volume:
+    def move(self, pool: str, *, name: Optional[str] = None, progress: Optional[ProgressCallback] = None) -> Volume:
         """Brings it and its snapshots to another pool, and waits."""
         change = {"name": name or self.name, "pool": pool}
-        self._wait(self._service.move(self._pool, self._project, self.type, self.name, change))
+        self._wait(self._service.move(self._pool, self._project, self.type, self.name, change), progress)
         self._pool, self.data["name"] = pool, change["name"]
         return self.refresh()
 
@@ -90,9 +90,9 @@ class Volume(Entity):
         """Removes it with its snapshots; nothing may use it."""
         self._service.delete(self._pool, self._project, self.type, self.name)
 
-    def _wait(self, raw: Any) -> None:
+    def _wait(self, raw: Any, progress: Optional[ProgressCallback] = None) -> None:
         if raw is not None:
-            Operation(self._connection, raw).result()
+            Operation(self._connection, raw).result(progress=progress)
 
     def _identity(self) -> tuple[Any, ...]:
         return (*super()._identity(), self._pool, self.type)
@@ -164,11 +164,17 @@ class VolumeSnapshot:
         v = self._volume
         return Operation(v._connection, v._service.delete_snapshot(v.pool, v.project, v.name, self.name))
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, VolumeSnapshot) and (self._volume, self.name) == (other._volume, other.name)
+
+    def __hash__(self) -> int:
+        return hash((self._volume, self.name))
+
     def __repr__(self) -> str:
         return f"<lxdcore.VolumeSnapshot {self._volume.name}/{self.name}>"
 
 
-class VolumeSnapshots:
+class VolumeSnapshots(Collection[VolumeSnapshot]):
     """The snapshots of a custom volume; iterable."""
 
     def __init__(self, volume: Volume):
@@ -178,9 +184,6 @@ class VolumeSnapshots:
         """All of them."""
         v = self._volume
         return [VolumeSnapshot(v, data) for data in v._service.snapshots(v.pool, v.project, v.name)]
-
-    def __iter__(self) -> Iterator[VolumeSnapshot]:
-        return iter(self.list())
 
     def get(self, name: str) -> VolumeSnapshot:
         """One. Raises NotFoundError."""
@@ -197,7 +200,7 @@ class VolumeSnapshots:
         return self.get(name)
 
 
-class Volumes:
+class Volumes(Collection[Volume]):
     """The volumes of a pool; iterable."""
 
     def __init__(self, pool: StoragePool):
@@ -213,16 +216,14 @@ class Volumes:
         return [Volume(p._connection, data, p.name, p.project) for data in self._service.list(p.name, p.project, type)
                 if "/" not in data["name"]]
 
-    def __iter__(self) -> Iterator[Volume]:
-        return iter(self.list())
-
     def get(self, name: str, type: str = "custom") -> Volume:
         """One. Raises NotFoundError."""
         p = self._pool
         return Volume(p._connection, self._service.get(p.name, p.project, type, name), p.name, p.project)
 
     def create(self, name: str, *, config: Optional[Mapping[str, Any]] = None, description: str = "",
-               content_type: str = "filesystem", copy_of: Union[Volume, VolumeSnapshot, None] = None) -> Volume:
+               content_type: str = "filesystem", copy_of: Union[Volume, VolumeSnapshot, None] = None,
+               progress: Optional[ProgressCallback] = None) -> Volume:
         """Makes a custom volume, empty or as a copy of another one or of a snapshot, and waits."""
         p = self._pool
         request: Dict[str, Any] = {"name": name, "type": "custom", "config": text_map(config), "description": description,
@@ -234,7 +235,7 @@ class Volumes:
             request["source"] = {"type": "copy", "name": source, "pool": volume.pool, "project": volume.project}
         raw = self._service.create(p.name, p.project, request)
         if raw is not None:
-            Operation(p._connection, raw).result()
+            Operation(p._connection, raw).result(progress=progress)
         return self.get(name)
 
     def import_backup(self, path: LocalPath, *, name: str = "") -> Operation:
