@@ -179,6 +179,36 @@ TEST_CASE("rates of disks reach the block layer and leave it again") {
     CHECK(rate("write_bps").empty());
 }
 
+TEST_CASE("rates of a custom volume are those of the disk that its pool is on") {
+    World world;
+    const auto block = block_device_of(world.path().string());
+    if (!block) return; // no disk below the test's directory
+    api::StorageVolumesPost volume;
+    volume.name = "data";
+    world.core().volumes().create("default", "default", volume);
+    world.create("it-rates");
+    world.start("it-rates");
+    api::InstancePatch patch;
+    patch.devices = api::Devices{
+        {"data",
+         {{"type", "disk"}, {"pool", "default"}, {"source", "data"}, {"path", "/data"}, {"limits.max", "10MB"}}},
+        {"away",
+         {{"type", "disk"}, {"source", "/nosuch"}, {"path", "/away"}, {"required", "false"}, {"limits.read", "1MB"}}}};
+    world.instances().patch(World::ref("it-rates"), patch, "");
+    CHECK(world.run("it-rates", "grep -q ' /data ' /proc/mounts") == 0);
+    const auto check_rate = [&] {
+        const Kernel kernel{world.pid("it-rates")};
+        if (!kernel.has("blkio")) return; // io.max: see the unit tests
+        CHECK(kernel.value("blkio", "blkio.throttle.read_bps_device", "") == *block + " 10000000");
+        CHECK(kernel.value("blkio", "blkio.throttle.write_bps_device", "") == *block + " 10000000");
+    };
+    check_rate();
+    world.stop("it-rates");
+    world.start("it-rates");
+    check_rate();
+    CHECK(world.run("it-rates", "grep -q ' /data ' /proc/mounts") == 0);
+}
+
 TEST_CASE("rates of NICs are set on the host's end, change while running and go with the instance") {
     World world;
     api::Devices devices{{"eth0",
