@@ -59,10 +59,13 @@ std::string allowed_cpus(int pid) {
 
 TEST_CASE("memory, tasks and processor time hold at start, change while running and go with their keys") {
     World world;
-    world.create("it-limits", {{"limits.memory", "64MiB"},
-                               {"limits.processes", "50"},
-                               {"limits.cpu.allowance", "50%"},
-                               {"limits.memory.swap.priority", "5"}});
+    world.create("it-limits",
+                 {{"limits.memory", "64MiB"}, {"limits.processes", "50"}, {"limits.cpu.allowance", "50%"}});
+    if (CgroupLayout::detect().unified("memory"))
+        CHECK_THROWS_WITH_AS(world.set("it-limits", {{"limits.memory.swap.priority", "5"}}),
+                             doctest::Contains("Cannot apply limits.memory.swap.priority as cgroup2"), Error);
+    else
+        world.set("it-limits", {{"limits.memory.swap.priority", "5"}});
     world.start("it-limits");
     const Kernel kernel{world.pid("it-limits")};
     const auto memory = [&] { return kernel.value("memory", "memory.limit_in_bytes", "memory.max"); };
@@ -73,7 +76,7 @@ TEST_CASE("memory, tasks and processor time hold at start, change while running 
         CHECK(kernel.value("memory", "memory.memsw.limit_in_bytes", "") == "67108864");
     }
     CHECK(kernel.value("pids", "pids.max", "pids.max") == "50");
-    CHECK(kernel.value("cpu", "cpu.shares", "cpu.weight") == (kernel.unified("cpu") ? "20" : "512"));
+    CHECK(kernel.value("cpu", "cpu.shares", "cpu.weight") == (kernel.unified("cpu") ? "50" : "512"));
     // The guest feels it: the fifty-first task does not come.
     CHECK(world.run("it-limits", "i=0; while [ $i -lt 60 ]; do sleep 5 & i=$((i+1)); done; wait") != 0);
 
