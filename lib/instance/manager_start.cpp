@@ -192,7 +192,7 @@ void Manager::write_lxc_config(StartWork& work) {
     in.cgroup_payload = cgroup_name(ref);
     in.cgroup_monitor = monitor_cgroup(ref);
     in.idmapped_root = work.idmapped;
-    in.apparmor = apply_apparmor(work.instance);
+    in.apparmor = apply_apparmor(work.instance, work.map.ranges.empty());
     in.idmap = work.map;
     in.expanded_config = work.instance.config;
     in.nics = work.nics;
