@@ -51,12 +51,12 @@ BlockRate disk_rate(const api::Device& disk) {
 }
 
 std::vector<BlockRate> block_rates(const api::Devices& devices,
-                                   const std::function<std::string(const api::Device&)>& block_of) {
+                                   const std::function<std::optional<std::string>(const api::Device&)>& block_of) {
     std::map<std::string, std::vector<BlockRate>> by_block;
     for (const auto& [name, disk] : devices)
         if (has_disk_limits(disk)) {
             const auto rate = disk_rate(disk);
-            by_block[block_of(disk)].push_back(rate);
+            if (const auto block = block_of(disk)) by_block[*block].push_back(rate);
         }
     std::vector<BlockRate> out;
     for (const auto& [block, rates] : by_block) {

@@ -55,22 +55,31 @@ void memory(const api::StringMap& config, const HostResources& host, CgroupLimit
     }
 }
 
+/// "25ms" or "25", as microseconds.
+std::int64_t time_slice(const std::string& key, const std::string& value) {
+    return 1000 * number(key, value, value.ends_with("ms") ? "ms" : "");
+}
+
 void cpu_time(const api::StringMap& config, CgroupLimits& out) {
-    const auto allowance = value_of(config, "limits.cpu.allowance");
+    const std::string key = "limits.cpu.allowance";
+    const auto allowance = value_of(config, key);
     const auto priority_text = value_of(config, "limits.cpu.priority");
     if (allowance.empty() && priority_text.empty()) return;
     const auto priority = priority_text.empty() ? 10 : number("limits.cpu.priority", priority_text);
-    std::int64_t shares = 1024;
+    std::int64_t percent = 100;
     if (allowance.ends_with('%')) {
-        shares = 1024 * number("limits.cpu.allowance", allowance, "%") / 100;
+        percent = number(key, allowance, "%");
     } else if (!allowance.empty()) {
         const auto parts = text::split(allowance, '/');
-        if (parts.size() != 2) invalid("limits.cpu.allowance", allowance);
-        out.cpu_quota_us = 1000 * number("limits.cpu.allowance", text::trim(parts[0]), "ms");
-        out.cpu_period_us = 1000 * number("limits.cpu.allowance", text::trim(parts[1]), "ms");
+        if (parts.size() != 2) invalid(key, allowance);
+        out.cpu_quota_us = time_slice(key, text::trim(parts[0]));
+        out.cpu_period_us = time_slice(key, text::trim(parts[1]));
     }
-    shares -= 10 - std::min<std::int64_t>(10, priority);
-    if (shares != 1024) out.cpu_shares = std::max<std::int64_t>(2, shares);
+    const auto share = [&](std::int64_t all) {
+        return all * percent / 100 - (10 - std::min<std::int64_t>(10, priority));
+    };
+    if (share(1024) != 1024) out.cpu_shares = std::max<std::int64_t>(2, share(1024));
+    if (share(100) != 100) out.cpu_weight = std::clamp<std::int64_t>(share(100), 1, 10000);
 }
 
 void disk_and_network(const api::StringMap& config, CgroupLimits& out) {

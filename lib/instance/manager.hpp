@@ -222,7 +222,8 @@ private:
     void check_limits(const Loaded& instance) const;
 
     // --- AppArmor ---
-    std::string apply_apparmor(const Loaded& instance) const;
+    void check_apparmor(const api::StringMap& before, const Loaded& after) const; ///< @p before is expanded
+    std::string apply_apparmor(const Loaded& instance, bool privileged) const;
     void unload_apparmor(const InstanceRef& ref) const;
 
     // --- creating ---

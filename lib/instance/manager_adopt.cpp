@@ -159,6 +159,7 @@ void Manager::adopt() {
                 cgroup.kill_all();
                 cgroup.remove();
             }
+            unload_apparmor(ref);
             if (rebooting)
                 post([this, ref] {
                     const auto claim = claims_.wait(ref, "restart", kRestartPatience);

@@ -178,7 +178,7 @@ void Manager::apply_change(const Loaded& before, Loaded after, bool user_request
     if (running) update_guest_api(before, after, *running);
     if (running && (before.value("raw.apparmor") != after.value("raw.apparmor") ||
                     before.value("security.nesting") != after.value("security.nesting")))
-        (void)apply_apparmor(after);
+        (void)apply_apparmor(after, running->idmap.ranges.empty());
     const auto size = [](const Loaded& instance) {
         for (const auto& [name, device] : instance.devices)
             if (const auto path = device.find("path"); path != device.end() && path->second == "/")
@@ -306,6 +306,7 @@ void Manager::forget_directories(const InstanceRef& ref) const {
         s_.log.warning("Failed to remove backups", {{"instance", ref.name}, {"err", error.what()}});
     }
     if (s_.state_dir.exists("security/seccomp")) s_.state_dir.dir("security/seccomp").remove(dir_name(ref));
+    unload_apparmor(ref);
 }
 
 void Manager::profile_check(const std::string& project, const std::string& profile, const api::ProfilePut& next) {

@@ -30,6 +30,7 @@ void Manager::check_expanded(const Loaded& instance) const {
 /// Who may have it (R12, R14, R22), and whether liblxc understands raw.lxc.
 void Manager::check_policy(const api::StringMap& before, const Loaded& after) const {
     config::check_policy(before, after.config);
+    check_apparmor(before, after);
     const auto had = [&](const char* key) {
         const auto it = before.find(key);
         return it == before.end() ? std::string{} : it->second;

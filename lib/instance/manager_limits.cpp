@@ -3,6 +3,8 @@
 
 #include "device/disk_limits.hpp"
 #include "instance/manager.hpp"
+#include "storage/custom_volumes.hpp"
+#include "storage/pool_access.hpp"
 #include "system/block_device.hpp"
 #include "system/netlink.hpp"
 #include "util/text.hpp"
@@ -29,13 +31,26 @@ CgroupLimits Manager::limits(const Loaded& instance) const {
 }
 
 std::vector<BlockRate> Manager::disk_rates(const Loaded& instance) const {
-    return device::block_rates(instance.devices, [&](const api::Device& disk) {
-        const auto source = disk.find("source");
-        const auto path = source == disk.end() || source->second.empty()
-                              ? s_.storage.instance_path(instance.row.project, instance.row.name)
-                              : source->second;
-        if (const auto block = block_device_of(path)) return *block;
-        throw Error{ErrorCode::InvalidArgument, fmt::format("Invalid block device {}", text::quote(path))};
+    const auto find = [&](const std::string& pool, const std::string& source) {
+        if (source.empty()) return block_device_of(s_.storage.instance_path(instance.row.project, instance.row.name));
+        if (pool.empty()) return block_device_of(source);
+        const auto volume = storage::PoolAccess::of(s_.storage).custom().open(pool, instance.row.project, source);
+        return block_device_of(volume.dir.fd());
+    };
+    return device::block_rates(instance.devices, [&](const api::Device& disk) -> std::optional<std::string> {
+        const auto value = [&](const char* key) {
+            const auto it = disk.find(key);
+            return it == disk.end() ? std::string{} : it->second;
+        };
+        const auto source = value("source");
+        try {
+            if (auto block = find(value("pool"), source)) return block;
+        } catch (const Error& error) {
+            if (error.code() != ErrorCode::NotFound) throw;
+            return std::nullopt; // whether it may be missing is for the disk itself to say
+        }
+        throw Error{ErrorCode::InvalidArgument,
+                    fmt::format("Invalid block device {}", text::quote(source.empty() ? "/" : source))};
     });
 }
 

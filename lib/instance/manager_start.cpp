@@ -13,6 +13,7 @@
 #include "instance/architecture.hpp"
 #include "instance/kernel_modules.hpp"
 #include "instance/lxc/lxc_config.hpp"
+#include "instance/lxc/lxcfs.hpp"
 #include "instance/lxc/raw_lxc.hpp"
 #include "instance/lxc/seccomp_profile.hpp"
 #include "instance/manager.hpp"
@@ -43,6 +44,18 @@ std::string policy_of(const Loaded& instance) {
         out = value.empty() ? std::string{} : Dir::open(file.parent_path().string()).read(file.filename().string());
     }
     return out;
+}
+
+/// Nothing where there is no lxcfs, or one that does not answer: the instance then sees the host's figures.
+std::vector<device::MountItem> shown_by_lxcfs(const Logger& log) {
+    const auto mount = lxcfs_mount(Dir::open("/proc/self").read("mountinfo", 16 << 20));
+    if (mount.empty()) return {};
+    try {
+        return lxcfs_mounts(mount);
+    } catch (const Error& error) {
+        log.warning("Failed to use lxcfs", {{"path", mount}, {"err", error.what()}});
+        return {};
+    }
 }
 
 TemplateContext template_context(const Loaded& instance, const std::string& trigger) {
@@ -192,11 +205,12 @@ void Manager::write_lxc_config(StartWork& work) {
     in.cgroup_payload = cgroup_name(ref);
     in.cgroup_monitor = monitor_cgroup(ref);
     in.idmapped_root = work.idmapped;
-    in.apparmor = apply_apparmor(work.instance);
+    in.apparmor = apply_apparmor(work.instance, work.map.ranges.empty());
     in.idmap = work.map;
     in.expanded_config = work.instance.config;
     in.nics = work.nics;
-    in.mounts = work.mounts;
+    in.mounts = shown_by_lxcfs(s_.log);
+    in.mounts.insert(in.mounts.end(), work.mounts.begin(), work.mounts.end());
     auto wanted = limits(work.instance);
     wanted.cpus = balancer_.claim(ref, work.instance.value("limits.cpu"), cgroup_name(ref), false);
     work.undo.add([this, ref] { balancer_.release(ref); });

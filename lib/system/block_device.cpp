@@ -20,9 +20,9 @@ UniqueFd open_path(const std::string& path) {
     return Dir::open("/").open_file(first == std::string::npos ? "." : path.substr(first), O_PATH, 0, Links::InRoot);
 }
 
-struct stat stat_of(const UniqueFd& fd) {
+struct stat stat_of(int fd) {
     struct stat info {};
-    if (::fstat(fd.get(), &info) != 0) throw_errno("stat");
+    if (::fstat(fd, &info) != 0) throw_errno("stat");
     return info;
 }
 
@@ -35,7 +35,7 @@ std::optional<dev_t> mount_source(dev_t device) {
         if (dash == std::string::npos || fields.size() < 3 || fields[2] != wanted) continue;
         const auto source = text::split(line.substr(dash + 3), ' ');
         if (source.size() < 2 || !source[1].starts_with("/dev/")) continue;
-        const auto info = stat_of(open_path(source[1]));
+        const auto info = stat_of(open_path(source[1]).get());
         if (S_ISBLK(info.st_mode)) return info.st_rdev;
     }
     return std::nullopt;
@@ -43,8 +43,10 @@ std::optional<dev_t> mount_source(dev_t device) {
 
 } // namespace
 
-std::optional<std::string> block_device_of(const std::string& path) {
-    const auto info = stat_of(open_path(path));
+std::optional<std::string> block_device_of(const std::string& path) { return block_device_of(open_path(path).get()); }
+
+std::optional<std::string> block_device_of(int fd) {
+    const auto info = stat_of(fd);
     auto device = S_ISBLK(info.st_mode) ? info.st_rdev : info.st_dev;
     if (major(device) == 0) {
         const auto source = mount_source(device);

@@ -10,5 +10,7 @@ namespace lxdcore {
 /// absolute path; the first one where a filesystem has several. nullopt where no disk is behind it (proc, tmpfs, …).
 /// Reentrant. @throws Error NotFound
 std::optional<std::string> block_device_of(const std::string& path);
+/// The same for an open file or directory; O_PATH will do.
+std::optional<std::string> block_device_of(int fd);
 
 } // namespace lxdcore

@@ -57,10 +57,11 @@ struct BlockRate {
 struct CgroupLimits {
     std::optional<std::int64_t> memory; ///< bytes, hard
     std::optional<std::int64_t> memory_soft;
-    bool swap = true;                      ///< false: no swap for the instance
-    std::optional<int> swappiness;         ///< v1 only
-    std::optional<std::int64_t> processes; ///< number of tasks
-    std::optional<std::int64_t> cpu_shares;
+    bool swap = true;                         ///< false: no swap for the instance
+    std::optional<int> swappiness;            ///< v1 only
+    std::optional<std::int64_t> processes;    ///< number of tasks
+    std::optional<std::int64_t> cpu_shares;   ///< v1, of 1024
+    std::optional<std::int64_t> cpu_weight;   ///< v2, of 100
     std::optional<std::int64_t> cpu_quota_us; ///< per period
     std::int64_t cpu_period_us = 100'000;
     std::string cpus;                              ///< "0-1,3"; "": all

@@ -11,11 +11,6 @@ namespace lxdcore {
 
 namespace {
 
-/// systemd's and the kernel's conversion of v1 shares (2…262144) to v2 weight (1…10000).
-std::int64_t weight_of(std::int64_t shares) {
-    return std::clamp<std::int64_t>(1 + ((shares - 2) * 9999) / 262142, 1, 10000);
-}
-
 class Items {
 public:
     Items(const CgroupLayout& layout, bool reset) : layout_{layout}, reset_{reset} {}
@@ -69,10 +64,7 @@ void cpu_time(Items& items, const CgroupLimits& limits, bool reset) {
         items.add("cpu", "cpu.cfs_quota_us", limits.cpu_quota_us, "-1");
         return;
     }
-    if (limits.cpu_shares)
-        items.add("cpu", "cpu.weight", std::to_string(weight_of(*limits.cpu_shares)));
-    else if (reset)
-        items.add("cpu", "cpu.weight", std::string{"100"});
+    items.add("cpu", "cpu.weight", limits.cpu_weight, "100");
     if (limits.cpu_quota_us)
         items.add("cpu", "cpu.max", fmt::format("{} {}", *limits.cpu_quota_us, limits.cpu_period_us));
     else if (reset)
@@ -105,7 +97,9 @@ void require_limits(const CgroupLayout& layout, const CgroupLimits& limits, cons
     need(limits.memory || limits.memory_soft, "limits.memory", "memory");
     need(limits.swappiness || !limits.swap, "limits.memory.swap", "memory");
     need(limits.processes.has_value(), "limits.processes", "pids");
-    need(limits.cpu_shares || limits.cpu_quota_us, "limits.cpu.allowance", "cpu");
+    if (limits.swap && limits.swappiness && layout.unified("memory"))
+        refuse("Cannot apply limits.memory.swap.priority as cgroup2 has no swappiness");
+    need(limits.cpu_shares || limits.cpu_weight || limits.cpu_quota_us, "limits.cpu.allowance", "cpu");
     need(!limits.cpus.empty(), "limits.cpu", "cpuset");
     need(limits.network_priority.value_or(0) > 0, "limits.network.priority", "net_prio");
     if (limits.disk_weight && layout.disk_weight_key().empty())

@@ -59,10 +59,13 @@ std::string allowed_cpus(int pid) {
 
 TEST_CASE("memory, tasks and processor time hold at start, change while running and go with their keys") {
     World world;
-    world.create("it-limits", {{"limits.memory", "64MiB"},
-                               {"limits.processes", "50"},
-                               {"limits.cpu.allowance", "50%"},
-                               {"limits.memory.swap.priority", "5"}});
+    world.create("it-limits",
+                 {{"limits.memory", "64MiB"}, {"limits.processes", "50"}, {"limits.cpu.allowance", "50%"}});
+    if (CgroupLayout::detect().unified("memory"))
+        CHECK_THROWS_WITH_AS(world.set("it-limits", {{"limits.memory.swap.priority", "5"}}),
+                             doctest::Contains("Cannot apply limits.memory.swap.priority as cgroup2"), Error);
+    else
+        world.set("it-limits", {{"limits.memory.swap.priority", "5"}});
     world.start("it-limits");
     const Kernel kernel{world.pid("it-limits")};
     const auto memory = [&] { return kernel.value("memory", "memory.limit_in_bytes", "memory.max"); };
@@ -73,7 +76,7 @@ TEST_CASE("memory, tasks and processor time hold at start, change while running 
         CHECK(kernel.value("memory", "memory.memsw.limit_in_bytes", "") == "67108864");
     }
     CHECK(kernel.value("pids", "pids.max", "pids.max") == "50");
-    CHECK(kernel.value("cpu", "cpu.shares", "cpu.weight") == (kernel.unified("cpu") ? "20" : "512"));
+    CHECK(kernel.value("cpu", "cpu.shares", "cpu.weight") == (kernel.unified("cpu") ? "50" : "512"));
     // The guest feels it: the fifty-first task does not come.
     CHECK(world.run("it-limits", "i=0; while [ $i -lt 60 ]; do sleep 5 & i=$((i+1)); done; wait") != 0);
 
@@ -177,6 +180,36 @@ TEST_CASE("rates of disks reach the block layer and leave it again") {
     change();
     CHECK(rate("read_bps").empty());
     CHECK(rate("write_bps").empty());
+}
+
+TEST_CASE("rates of a custom volume are those of the disk that its pool is on") {
+    World world;
+    const auto block = block_device_of(world.path().string());
+    if (!block) return; // no disk below the test's directory
+    api::StorageVolumesPost volume;
+    volume.name = "data";
+    world.core().volumes().create("default", "default", volume);
+    world.create("it-rates");
+    world.start("it-rates");
+    api::InstancePatch patch;
+    patch.devices = api::Devices{
+        {"data",
+         {{"type", "disk"}, {"pool", "default"}, {"source", "data"}, {"path", "/data"}, {"limits.max", "10MB"}}},
+        {"away",
+         {{"type", "disk"}, {"source", "/nosuch"}, {"path", "/away"}, {"required", "false"}, {"limits.read", "1MB"}}}};
+    world.instances().patch(World::ref("it-rates"), patch, "");
+    CHECK(world.run("it-rates", "grep -q ' /data ' /proc/mounts") == 0);
+    const auto check_rate = [&] {
+        const Kernel kernel{world.pid("it-rates")};
+        if (!kernel.has("blkio")) return; // io.max: see the unit tests
+        CHECK(kernel.value("blkio", "blkio.throttle.read_bps_device", "") == *block + " 10000000");
+        CHECK(kernel.value("blkio", "blkio.throttle.write_bps_device", "") == *block + " 10000000");
+    };
+    check_rate();
+    world.stop("it-rates");
+    world.start("it-rates");
+    check_rate();
+    CHECK(world.run("it-rates", "grep -q ' /data ' /proc/mounts") == 0);
 }
 
 TEST_CASE("rates of NICs are set on the host's end, change while running and go with the instance") {

@@ -3,6 +3,9 @@
 
 #include <lxdcore/error.hpp>
 
+#include <filesystem>
+
+#include "instance/lxc/apparmor_loader.hpp"
 #include "instance/lxc/apparmor_profile.hpp"
 #include "support/golden.hpp"
 
@@ -12,6 +15,20 @@ using namespace lxdcore::instance;
 namespace {
 
 ApparmorInput input() { return {.name = apparmor_name("c1", "/var/lib/lxd")}; }
+
+/// A directory of profiles and a parser that writes down what it is called with and dislikes "bad".
+struct Host {
+    test::TempDir dir;
+    ApparmorLoader loader{Dir::open(dir.path().string()).make_dir("profiles", 0700), (dir / "parser").string()};
+
+    Host() {
+        test::write_file(dir / "parser", "#!/bin/sh\necho \"$1 ${2##*/}\" >> " + (dir / "calls").string() +
+                                             "\nif grep -q bad \"$2\"; then echo \"no such rule\" >&2; exit 1; fi\n");
+        std::filesystem::permissions(dir / "parser", std::filesystem::perms{0755});
+    }
+    std::string calls() const { return test::read_file(dir / "calls"); }
+    bool empty() const { return std::filesystem::is_empty(dir / "profiles"); }
+};
 
 } // namespace
 
@@ -34,4 +51,24 @@ TEST_CASE("profiles have LXD's names and no odd characters") {
     auto in = input();
     in.raw = "deny /x r,\rdeny";
     CHECK_THROWS_AS(apparmor_profile(in), Error);
+}
+
+TEST_CASE("rules are shown to the parser before they are stored, and leave nothing") {
+    Host host;
+    CHECK_NOTHROW(host.loader.check("profile x {\n}\n"));
+    CHECK_THROWS_WITH_AS(host.loader.check("bad"), doctest::Contains("no such rule"), Error);
+    CHECK(host.calls().starts_with("-QK check."));
+    CHECK(host.empty());
+}
+
+TEST_CASE("a profile is loaded, replaced and unloaded by its file") {
+    Host host;
+    host.loader.load("lxd-c1", "one");
+    host.loader.load("lxd-c1", "two");
+    CHECK(test::read_file(host.dir / "profiles/lxd-c1") == "two");
+    CHECK_THROWS_AS(host.loader.load("lxd-c1", "bad"), Error);
+    host.loader.unload("lxd-c1");
+    CHECK(host.empty());
+    host.loader.unload("lxd-c1"); // nothing to do, so nobody is asked
+    CHECK(host.calls() == "-rW lxd-c1\n-rW lxd-c1\n-rW lxd-c1\n-R lxd-c1\n");
 }

@@ -34,10 +34,24 @@ TEST_CASE("memory is taken as bytes or as a share of the host, hard or soft") {
 TEST_CASE("processor time follows LXD's arithmetic") {
     CHECK(of({{"limits.cpu.allowance", "50%"}, {"limits.cpu.priority", "3"}}).cpu_shares == 505);
     CHECK(!of({{"limits.cpu.allowance", "100%"}}).cpu_shares);
-    const auto slice = of({{"limits.cpu.allowance", "25ms/100ms"}});
-    CHECK(slice.cpu_quota_us == 25000);
-    CHECK(slice.cpu_period_us == 100000);
-    CHECK(!slice.cpu_shares);
+    for (const char* text : {"25ms/100ms", "25/100", "25/100ms"}) { // the unit may be left out
+        const auto slice = of({{"limits.cpu.allowance", text}});
+        CHECK(slice.cpu_quota_us == 25000);
+        CHECK(slice.cpu_period_us == 100000);
+        CHECK(!slice.cpu_shares);
+        CHECK(!slice.cpu_weight);
+    }
+}
+
+TEST_CASE("weights on cgroup2 are of a hundred") {
+    const auto weight = [](const api::StringMap& config) { return of(config).cpu_weight.value_or(100); };
+    CHECK(weight({}) == 100);
+    CHECK(weight({{"limits.cpu.allowance", "50%"}}) == 50);
+    CHECK(weight({{"limits.cpu.allowance", "100%"}}) == 100);
+    CHECK(weight({{"limits.cpu.priority", "10"}}) == 100);
+    CHECK(weight({{"limits.cpu.priority", "9"}}) == 99);
+    CHECK(weight({{"limits.cpu.allowance", "1%"}, {"limits.cpu.priority", "0"}}) == 1);
+    CHECK(weight({{"limits.cpu.allowance", "99999%"}}) == 10000);
 }
 
 TEST_CASE("weights and sizes of the other controllers follow LXD's arithmetic") {

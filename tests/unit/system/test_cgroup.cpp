@@ -59,6 +59,7 @@ TEST_CASE("limits become v1 settings") {
                               .memory_soft = 57600000,
                               .processes = 100,
                               .cpu_shares = 505,
+                              .cpu_weight = 43,
                               .cpu_quota_us = 25000,
                               .cpus = "0"};
     const auto items = cgroup_items(v1(), limits);
@@ -67,6 +68,7 @@ TEST_CASE("limits become v1 settings") {
     CHECK(value(items, "memory.soft_limit_in_bytes") == "57600000");
     CHECK(value(items, "pids.max") == "100");
     CHECK(value(items, "cpu.shares") == "505");
+    CHECK(value(items, "cpu.weight") == "(none)");
     CHECK(value(items, "cpu.cfs_quota_us") == "25000");
     CHECK(value(items, "cpuset.cpus") == "0");
     for (const auto& item : items)
@@ -78,14 +80,16 @@ TEST_CASE("limits become v2 settings") {
                               .memory_soft = 57600000,
                               .swap = false,
                               .processes = 100,
-                              .cpu_shares = 1024,
+                              .cpu_shares = 512,
+                              .cpu_weight = 50,
                               .cpu_quota_us = 25000};
     const auto items = cgroup_items(v2(), limits);
     CHECK(value(items, "memory.max") == "64000000");
     CHECK(value(items, "memory.high") == "57600000");
     CHECK(value(items, "memory.swap.max") == "0");
     CHECK(value(items, "cpu.max") == "25000 100000");
-    CHECK(value(items, "cpu.weight") == "39");
+    CHECK(value(items, "cpu.weight") == "50");
+    CHECK(value(items, "cpu.shares") == "(none)");
     CHECK(value(items, "memory.limit_in_bytes") == "(none)");
     for (const auto& item : items)
         CHECK(item.unified);
@@ -98,6 +102,7 @@ TEST_CASE("no limits give no settings at start and lift everything on a running 
     CHECK(value(cgroup_items(v1(), {}, true), "pids.max") == "max");
     CHECK(value(cgroup_items(v2(), {}, true), "memory.max") == "max");
     CHECK(value(cgroup_items(v2(), {}, true), "cpu.max") == "max 100000");
+    CHECK(value(cgroup_items(v2(), {}, true), "cpu.weight") == "100");
 }
 
 TEST_CASE("a raised v1 memory limit is written outside in") {
@@ -172,6 +177,10 @@ TEST_CASE("what the host cannot apply is refused with the key") {
     CHECK(refusal(v1(), {.disk_weight = 1}) ==
           "Cannot apply limits.disk.priority as blkio.weight cgroup controller is missing");
     CHECK(refusal(v1(), {.memory = 1, .processes = 1}).empty());
+    CHECK(refusal(v1(), {.swappiness = 65}).empty());
+    CHECK(refusal(v2(), {.swappiness = 65}) == "Cannot apply limits.memory.swap.priority as cgroup2 has no swappiness");
+    CHECK(refusal(v2(), {.swap = false, .swappiness = 0}).empty());
+    CHECK(refusal(none, {.cpu_weight = 50}) == "Cannot apply limits.cpu.allowance as cpu cgroup controller is missing");
     const CgroupLayout huge{{{"/x", {"hugetlb"}, true}}};
     CHECK(refusal(huge, {.hugepages = {{"2MB", 1}}}).empty());
     CHECK(refusal(huge, {.hugepages = {{"1MB", 1}}}) ==
