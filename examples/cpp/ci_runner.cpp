@@ -39,12 +39,6 @@ struct Job {
     std::chrono::milliseconds time{0};
 };
 
-nlohmann::json finish(const OperationPtr& operation) {
-    operation->wait();
-    if (operation->status() != api::Status::Success) throw Error{ErrorCode::Internal, operation->error()};
-    return operation->to_json()["metadata"];
-}
-
 /// What a command writes, in memory.
 class Capture {
 public:
@@ -111,7 +105,7 @@ public:
             request.source.type = "image";
             request.source.fingerprint = image_;
             request.ephemeral = true;
-            finish(core_.instances().create("default", request));
+            core_.instances().create("default", request)->result();
             change(ref, "start");
             job.code = exec(ref, job);
             if (cancelled_ && job.code != 0) throw Error{ErrorCode::Cancelled, "cancelled"};
@@ -142,7 +136,7 @@ private:
         api::InstanceStatePut state;
         state.action = action;
         state.force = true;
-        finish(core_.instances().change_state(ref, state));
+        core_.instances().change_state(ref, state)->result();
     }
     int exec(const InstanceRef& ref, Job& job) {
         {
@@ -155,14 +149,14 @@ private:
         exec.command = command_;
         exec.environment = {{"JOB", std::to_string(job.number)}};
         const auto result =
-            finish(core_.instances().exec(ref, exec, {.in = -1, .out = output.fd(), .err = output.fd()}));
+            core_.instances().exec(ref, exec, {.in = -1, .out = output.fd(), .err = output.fd()})->result();
         job.output = output.text();
         return result.value("return", 1);
     }
     void discard(const InstanceRef& ref) const {
         try {
             if (core_.instances().get(ref).status_code != api::Status::Stopped) return change(ref, "stop");
-            finish(core_.instances().remove(ref));
+            core_.instances().remove(ref)->result();
         } catch (const std::exception&) { // it was never made, or is gone already
         }
     }
@@ -226,7 +220,7 @@ void prepare(Core& core) {
 std::string import(Core& core, const std::string& file) {
     const auto known = core.images().fingerprints("default", false);
     if (!known.empty()) return known.front();
-    return finish(core.images().import_files({}, file, ""))["fingerprint"].get<std::string>();
+    return core.images().import_files({}, file, "")->result()["fingerprint"].get<std::string>();
 }
 
 void run_all(Runner& runner, std::vector<Job>& jobs, std::size_t at_once) {

@@ -56,12 +56,6 @@ private:
     const std::string folder_;
 };
 
-nlohmann::json finish(const OperationPtr& operation) {
-    operation->wait();
-    if (operation->status() != api::Status::Success) throw Error{ErrorCode::Internal, operation->error()};
-    return operation->to_json()["metadata"];
-}
-
 /// Does something at the end of its scope, whatever happened there: another run finds nothing of this one.
 class AtEnd {
 public:
@@ -85,9 +79,9 @@ void remove_instance(Core& core, const InstanceRef& ref) {
         api::InstanceStatePut state;
         state.action = "stop";
         state.force = true;
-        finish(core.instances().change_state(ref, state));
+        core.instances().change_state(ref, state)->result();
     }
-    finish(core.instances().remove(ref));
+    core.instances().remove(ref)->result();
 }
 
 void run(Core& core, const std::string& image) {
@@ -100,20 +94,20 @@ void run(Core& core, const std::string& image) {
     api::InstancesPost request;
     request.name = "holder";
     request.source.type = "image";
-    request.source.fingerprint = finish(core.images().import_files({}, image, ""))["fingerprint"].get<std::string>();
-    const AtEnd image_removed{[&] { finish(core.images().remove("default", request.source.fingerprint)); }};
+    request.source.fingerprint = core.images().import_files({}, image, "")->result()["fingerprint"].get<std::string>();
+    const AtEnd image_removed{[&] { core.images().remove("default", request.source.fingerprint)->result(); }};
     request.devices = {{"root", {{"type", "disk"}, {"path", "/"}, {"pool", "default"}}},
                        {"token", {{"type", "secret"}, {"path", "/run/token"}, {"value", "abc123"}}}};
-    finish(core.instances().create("default", request));
+    core.instances().create("default", request)->result();
     const InstanceRef ref{"default", request.name};
     const AtEnd instance_removed{[&] { remove_instance(core, ref); }};
     api::InstanceStatePut state;
     state.action = "start";
-    finish(core.instances().change_state(ref, state));
+    core.instances().change_state(ref, state)->result();
 
     api::InstanceExecPost exec;
     exec.command = {"sh", "-c", "cat /run/token; echo; echo x > /run/token || echo it is read-only"};
-    finish(core.instances().exec(ref, exec, {.in = -1, .out = STDOUT_FILENO, .err = -1}));
+    core.instances().exec(ref, exec, {.in = -1, .out = STDOUT_FILENO, .err = -1})->result();
 }
 
 } // namespace

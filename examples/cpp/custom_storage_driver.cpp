@@ -49,12 +49,6 @@ private:
     std::string size_ = "64m";
 };
 
-nlohmann::json finish(const OperationPtr& operation) {
-    operation->wait();
-    if (operation->status() != api::Status::Success) throw Error{ErrorCode::Internal, operation->error()};
-    return operation->to_json()["metadata"];
-}
-
 /// Does something at the end of its scope, whatever happened there: another run finds nothing of this one.
 class AtEnd {
 public:
@@ -78,9 +72,9 @@ void remove_instance(Core& core, const InstanceRef& ref) {
         api::InstanceStatePut state;
         state.action = "stop";
         state.force = true;
-        finish(core.instances().change_state(ref, state));
+        core.instances().change_state(ref, state)->result();
     }
-    finish(core.instances().remove(ref));
+    core.instances().remove(ref)->result();
 }
 
 void run(Core& core, const std::string& image) {
@@ -94,19 +88,19 @@ void run(Core& core, const std::string& image) {
     api::InstancesPost request;
     request.name = "fast";
     request.source.type = "image";
-    request.source.fingerprint = finish(core.images().import_files({}, image, ""))["fingerprint"].get<std::string>();
-    const AtEnd image_removed{[&] { finish(core.images().remove("default", request.source.fingerprint)); }};
+    request.source.fingerprint = core.images().import_files({}, image, "")->result()["fingerprint"].get<std::string>();
+    const AtEnd image_removed{[&] { core.images().remove("default", request.source.fingerprint)->result(); }};
     request.devices = {{"root", {{"type", "disk"}, {"path", "/"}, {"pool", "ram"}}}};
-    finish(core.instances().create("default", request));
+    core.instances().create("default", request)->result();
     const InstanceRef ref{"default", "fast"};
     const AtEnd instance_removed{[&] { remove_instance(core, ref); }};
     api::InstanceStatePut state;
     state.action = "start";
-    finish(core.instances().change_state(ref, state));
+    core.instances().change_state(ref, state)->result();
 
     api::InstanceExecPost exec;
     exec.command = {"sh", "-c", "df -T / 2> /dev/null || grep ' / ' /proc/mounts"};
-    finish(core.instances().exec(ref, exec, {.in = -1, .out = STDOUT_FILENO, .err = STDERR_FILENO}));
+    core.instances().exec(ref, exec, {.in = -1, .out = STDOUT_FILENO, .err = STDERR_FILENO})->result();
 }
 
 } // namespace

@@ -17,13 +17,6 @@ using namespace lxdcore;
 
 namespace {
 
-/// Waits for the operation and turns its failure into an exception.
-nlohmann::json finish(const OperationPtr& operation) {
-    operation->wait();
-    if (operation->status() != api::Status::Success) throw Error{ErrorCode::Internal, operation->error()};
-    return operation->to_json();
-}
-
 /// A pool in the state directory, and a default profile with nothing but a root disk on it.
 void prepare(Core& core) {
     if (core.storage().names().empty()) {
@@ -41,7 +34,7 @@ void prepare(Core& core) {
 std::string image(Core& core, const std::string& file) {
     const auto known = core.images().fingerprints("default", false);
     if (!known.empty()) return known.front();
-    return finish(core.images().import_files({}, file, ""))["metadata"]["fingerprint"].get<std::string>();
+    return core.images().import_files({}, file, "")->result()["fingerprint"].get<std::string>();
 }
 
 /// Removes the container at the end of its scope, whatever happened there.
@@ -51,14 +44,14 @@ public:
     ~Removed() {
         try {
             if (instances_.get(ref_).status_code == api::Status::Stopped) {
-                finish(instances_.remove(ref_));
+                instances_.remove(ref_)->result();
                 return;
             }
             api::InstanceStatePut state;
             state.action = "stop";
             state.force = true;
-            finish(instances_.change_state(ref_, state)); // it is ephemeral
-        } catch (const std::exception&) {                 // it has gone by itself
+            instances_.change_state(ref_, state)->result(); // it is ephemeral
+        } catch (const std::exception&) {                   // it has gone by itself
         }
     }
     Removed(const Removed&) = delete;
@@ -79,16 +72,16 @@ int launch_and_exec(Core& core, const std::string& file, const std::vector<std::
     const InstanceRef ref{"default", request.name};
 
     auto& instances = core.instances();
-    finish(instances.create("default", request));
+    instances.create("default", request)->result();
     const Removed removed{instances, ref};
     api::InstanceStatePut state;
     state.action = "start";
-    finish(instances.change_state(ref, state));
+    instances.change_state(ref, state)->result();
 
     api::InstanceExecPost exec;
     exec.command = command;
     const auto result =
-        finish(instances.exec(ref, exec, {.in = STDIN_FILENO, .out = STDOUT_FILENO, .err = STDERR_FILENO}));
+        instances.exec(ref, exec, {.in = STDIN_FILENO, .out = STDOUT_FILENO, .err = STDERR_FILENO})->result();
     return result["metadata"].value("return", 1);
 }
 

@@ -35,9 +35,7 @@ int run(Client& client, const std::string& instance, std::vector<std::string> co
     exec.command = std::move(command);
     const auto operation = client.instances().exec({"default", instance}, exec,
                                                    {.in = STDIN_FILENO, .out = STDOUT_FILENO, .err = STDERR_FILENO});
-    operation->wait();
-    if (operation->status() != api::Status::Success) throw Error{ErrorCode::Internal, operation->error()};
-    return operation->to_json()["metadata"].value("return", 1);
+    return operation->result().value("return", 1);
 }
 
 } // namespace
