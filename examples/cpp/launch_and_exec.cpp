@@ -82,7 +82,7 @@ int launch_and_exec(Core& core, const std::string& file, const std::vector<std::
     exec.command = command;
     const auto result =
         instances.exec(ref, exec, {.in = STDIN_FILENO, .out = STDOUT_FILENO, .err = STDERR_FILENO})->result();
-    return result["metadata"].value("return", 1);
+    return result.value("return", 1);
 }
 
 } // namespace
