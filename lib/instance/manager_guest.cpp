@@ -47,6 +47,7 @@ std::optional<RunningGuest> Manager::running_guest(const Loaded& instance) const
                         .idmap = running->idmap,
                         .expanded_config = instance.config,
                         .cgroup_paths = Cgroup{cgroups_, running->cgroup}.directories(),
+                        .limits = kernel_limits(log_dir(ref).read_if_exists("lxc.conf", kMaxLog).value_or("")),
                         .seccomp_bpf = seccomp_bpf(policy),
                         .serve_calls = std::move(serve_calls),
                         .log_path = log_dir(ref).path(),
