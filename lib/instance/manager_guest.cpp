@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "instance/console_log.hpp"
 #include "instance/lxc/seccomp_filter.hpp"
 #include "instance/lxc/seccomp_profile.hpp"
 #include "instance/manager.hpp"
@@ -86,16 +87,12 @@ OperationPtr Manager::console(const InstanceRef& ref, int width, int height) {
 
 std::string Manager::console_log(const InstanceRef& ref) const {
     (void)load(ref);
-    return log_dir(ref).read_if_exists("console.log", kMaxLog).value_or("");
+    return read_console_log(log_dir(ref));
 }
 
 void Manager::clear_console_log(const InstanceRef& ref) {
     (void)load(ref);
-    const auto logs = log_dir(ref);
-    if (!logs.exists("console.log")) return;
-    // liblxc keeps the file open: it must be emptied, not replaced.
-    const auto fd = logs.open_file("console.log", O_WRONLY | O_CLOEXEC);
-    if (::ftruncate(fd.get(), 0) != 0) throw_errno("console.log");
+    reset_console_log(log_dir(ref));
 }
 
 std::vector<std::string> Manager::logs(const InstanceRef& ref) const {
