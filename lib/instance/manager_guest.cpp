@@ -27,6 +27,12 @@ bool can_be_read(const std::string& log) {
     }
 }
 
+/// LXD says so.
+std::string log_source(const InstanceRef& ref, const std::string& name) {
+    return "/1.0/instances/" + ref.name + "/backups/" + name +
+           (ref.project == "default" ? "" : "?project=" + ref.project);
+}
+
 } // namespace
 
 std::optional<RunningGuest> Manager::running_guest(const Loaded& instance) const {
@@ -87,12 +93,15 @@ OperationPtr Manager::console(const InstanceRef& ref, int width, int height) {
 
 std::string Manager::console_log(const InstanceRef& ref) const {
     (void)load(ref);
-    return read_console_log(log_dir(ref));
+    auto text = read_console_log(log_dir(ref));
+    lifecycle(ref, "instance-console-retrieved");
+    return text;
 }
 
 void Manager::clear_console_log(const InstanceRef& ref) {
     (void)load(ref);
     reset_console_log(log_dir(ref));
+    lifecycle(ref, "instance-console-reset");
 }
 
 std::vector<std::string> Manager::logs(const InstanceRef& ref) const {
@@ -107,7 +116,9 @@ std::vector<std::string> Manager::logs(const InstanceRef& ref) const {
 int Manager::open_log(const InstanceRef& ref, const std::string& name) const {
     (void)load(ref);
     names::check_log_file(name);
-    return log_dir(ref).open_file(name, O_RDONLY | O_CLOEXEC).release();
+    auto file = log_dir(ref).open_file(name, O_RDONLY | O_CLOEXEC);
+    s_.events.lifecycle(ref.project, "instance-log-retrieved", log_source(ref, name));
+    return file.release();
 }
 
 void Manager::remove_log(const InstanceRef& ref, const std::string& name) {
@@ -118,6 +129,7 @@ void Manager::remove_log(const InstanceRef& ref, const std::string& name) {
     const auto dir = log_dir(ref);
     (void)dir.stat(name);
     dir.remove(name);
+    s_.events.lifecycle(ref.project, "instance-log-deleted", log_source(ref, name));
 }
 
 /// Calls @p use with the guest if it runs, else with its root on disk and the ids there.
