@@ -163,6 +163,34 @@ def test_security_devlxd_is_live_and_ends_connections(api, guest):
     assert api.exec(guest.name, ["ls", "/dev/lxd/sock"])[0] == 0
 
 
+KEPT = """
+import http.client, socket, sys
+class Line(http.client.HTTPConnection):
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(sys.argv[1])
+line = Line("l")
+line.request("GET", "/1.0/config")
+answer = line.getresponse()
+answer.read()
+print(answer.status, answer.getheader("Connection"), flush=True)
+line.sock.settimeout(20)  # idle connections end a little later anyway
+print("data" if line.sock.recv(1) else "end", flush=True)
+"""
+
+
+@pytest.mark.ours
+def test_r30_connections_that_stay_open_end_with_security_devlxd(api, guest):
+    with subprocess.Popen(guest.command("/usr/bin/python3", "-c", KEPT, guest.socket), stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, text=True) as reader:
+        assert reader.stdout.readline() == "200 None\n"
+        guest.set(security_devlxd="false")
+        assert reader.stdout.readline() == "end\n"
+    assert reader.returncode == 0
+    refused = run(*guest.command("curl", "-sv", "--unix-socket", guest.socket, "l/1.0"), check=False)
+    assert "403 Forbidden" in refused.stderr and "connection: close" in refused.stderr.lower()
+
+
 def test_without_devlxd_from_the_start(api, daemon, guest):
     guest.set(security_devlxd="false")
     api.run("PUT", f"/1.0/instances/{guest.name}/state", {"action": "restart", "force": True})
