@@ -284,6 +284,8 @@ TEST_CASE("what this host has no controller for is refused, and what it has is a
     world.stop("it-rest");
     world.start("it-rest");
     const Kernel again{world.pid("it-rest")};
+    if (!weight.empty())
+        CHECK(again.value(weight.starts_with("io.") ? "io" : "blkio", weight, weight).ends_with("700"));
     if (world.config("it-rest", "limits.hugepages.2MB") == "4MiB")
         CHECK(again.value("hugetlb", "hugetlb.2MB.limit_in_bytes", "hugetlb.2MB.max") == "4194304");
 }
