@@ -59,6 +59,10 @@ int attach(int mount, int target) {
     return ::syscall(SYS_move_mount, mount, "", target, "", kByDescriptor) == 0 ? 0 : errno;
 }
 
+int set_attributes(int mount, const mount_attr& attributes) {
+    return ::syscall(SYS_mount_setattr, mount, "", AT_EMPTY_PATH, &attributes, sizeof attributes) == 0 ? 0 : errno;
+}
+
 // --- mknod ---
 
 const char* host_device(unsigned major, unsigned minor) {
@@ -87,6 +91,10 @@ int bind_device(const CallingProcess& caller, const GuestProcess& process, const
     const UniqueFd mount{
         static_cast<int>(::syscall(SYS_open_tree, AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC))};
     if (!mount) return errno;
+    // The host's /dev may be shared: what the guest mounts on the device would be mounted there, too.
+    mount_attr apart{};
+    apart.propagation = MS_PRIVATE;
+    if (const int error = set_attributes(mount.get(), apart); error != 0) return error;
     if (::unlinkat(place.parent.get(), place.name.c_str(), 0) != 0) return errno;
     if (::mknodat(place.parent.get(), place.name.c_str(), S_IFREG | 0600, 0) != 0) return errno;
     const UniqueFd target{::openat(place.parent.get(), place.name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC)};
@@ -232,10 +240,6 @@ unsigned other_attributes(std::uint64_t flags) {
     if ((flags & MS_NOSUID) != 0) out |= MOUNT_ATTR_NOSUID;
     if ((flags & MS_NOEXEC) != 0) out |= MOUNT_ATTR_NOEXEC;
     return out;
-}
-
-int set_attributes(int mount, const mount_attr& attributes) {
-    return ::syscall(SYS_mount_setattr, mount, "", AT_EMPTY_PATH, &attributes, sizeof attributes) == 0 ? 0 : errno;
 }
 
 int shift_ids(int mount, const GuestProcess& process) {
