@@ -68,12 +68,14 @@ private:
     int event_ = -1, signals_ = -1;
 };
 
-/// Many connections need many descriptors; children are given the usual limit again by who starts them.
-void raise_file_limit() {
+/// Many connections need many descriptors. Gives the limit that was, for containers; 0: it is as it was.
+std::uint64_t raise_file_limit() {
+    constexpr rlim_t kWanted = 65536;
     rlimit limit{};
-    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-    limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, 65536);
-    ::setrlimit(RLIMIT_NOFILE, &limit);
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= kWanted) return 0;
+    const auto before = limit.rlim_cur;
+    limit.rlim_cur = std::min(limit.rlim_max, kWanted);
+    return ::setrlimit(RLIMIT_NOFILE, &limit) == 0 ? before : 0;
 }
 
 /// What systemd has given us. The environment is cleared, so that no child takes it for its own.
@@ -203,12 +205,14 @@ void serve(App& app, const StopSignal& stop, const ServiceManager& manager) {
     }
 }
 
-void serve_until_stopped(const RunOptions& options, const StopSignal& stop, const Logger& log, const LogSink& sink) {
+void serve_until_stopped(const RunOptions& options, const StopSignal& stop, const Logger& log, const LogSink& sink,
+                         std::uint64_t guest_file_limit) {
     const ServiceManager manager;
     Core core{{.state_dir = options.state_dir,
                .log = sink,
                .helper = find_helper(),
                .unprivileged_only = unprivileged_only(),
+               .guest_file_limit = guest_file_limit,
                .allow_empty_database = options.allow_empty_database}};
     Server server{
         services_of(core), {.state_dir = options.state_dir, .limits = {}, .stop = [&] { stop.raise(); }}, log};
@@ -231,13 +235,13 @@ int run_daemon(const RunOptions& options) {
     ::mallopt(M_TRIM_THRESHOLD, 16 << 20);
     ::mallopt(M_MMAP_THRESHOLD, 4 << 20);
     ::umask(0077);
-    raise_file_limit();
+    const auto guest_file_limit = raise_file_limit();
     const auto sink = make_log_sink(options.log);
     const Logger log{sink};
     try {
         const StopSignal stop;
         log.info("Starting daemon", {{"path", options.state_dir.string()}});
-        serve_until_stopped(options, stop, log, sink);
+        serve_until_stopped(options, stop, log, sink, guest_file_limit);
     } catch (const std::exception& error) {
         log.error("Failed to start the daemon", {{"err", error.what()}});
         return 1;

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "devlxd/guest_server.hpp"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
 
 #include "http/acceptor.hpp"
 #include "http/error_mapping.hpp"
@@ -50,7 +52,13 @@ Awaitable<Response> answer(HttpServer& server, Exchange& exchange) {
     if (!Authorizer::allows(request, match.route->permission))
         co_return plain_error(401, "Access denied for non-root user");
     auto check = [&] { server.app.core.guests.check(*request.peer.guest); };
-    co_await exchange.blocking(check);
+    try {
+        co_await exchange.blocking(check);
+    } catch (const Error&) {
+        auto response = failure_response(std::current_exception());
+        response.close = true;
+        co_return response;
+    }
     if (match.route->stream != nullptr) co_return co_await match.route->stream(exchange);
     auto work = [&] { return match.route->handler(request, server.app); };
     co_return co_await exchange.blocking(work);
@@ -67,6 +75,48 @@ std::optional<GuestApi::Caller> who(const GuestApi& guests, int socket) {
     if (pidfd < 0) return std::nullopt;
     const auto closer = std::shared_ptr<void>{nullptr, [pidfd](void*) { ::close(pidfd); }};
     return guests.find({.pid = credentials.pid, .uid = credentials.uid, .pidfd = pidfd});
+}
+
+/// What a connection holds while it lasts. It ends soon after its guest does, or may no longer ask; event streams have
+/// said good-bye by then.
+class Line : public std::enable_shared_from_this<Line> {
+public:
+    Line(IoThread& thread, int socket, std::shared_ptr<void> slot)
+        : slot_{std::move(slot)}, socket_{::fcntl(socket, F_DUPFD_CLOEXEC, 3)}, executor_{thread.io().get_executor()},
+          end_{thread.deadlines(), [this] { ::shutdown(socket_, SHUT_RDWR); }} {}
+    ~Line() { ::close(socket_); }
+    Line(const Line&) = delete;
+    Line& operator=(const Line&) = delete;
+
+    void watch(GuestApi& guests, const GuestApi::Caller& caller) {
+        // Not locked in there: the last owner must not be whoever publishes.
+        const auto ended = [weak = weak_from_this(), executor = executor_](const Event&) {
+            asio::post(executor, [weak] {
+                if (const auto self = weak.lock()) self->end_.set(std::chrono::seconds{1});
+            });
+        };
+        try {
+            subscription_ = guests.subscribe(caller, {}, ended);
+        } catch (const Error&) { // it is told so when it asks
+        }
+    }
+
+private:
+    std::shared_ptr<void> slot_;
+    const int socket_; ///< of its own: the other may be closed by then
+    Executor executor_;
+    Deadlines::Entry end_;
+    std::unique_ptr<EventSubscription> subscription_;
+};
+
+Awaitable<void> serve_guest(HttpServer& server, IoThread& thread, Socket socket, Peer peer,
+                            std::shared_ptr<void> slot) {
+    const auto line = std::make_shared<Line>(thread, socket.native_handle(), std::move(slot));
+    if (peer.guest) {
+        auto watch = [&] { line->watch(server.app.core.guests, *peer.guest); };
+        co_await server.app.workers.run(watch);
+    }
+    co_await serve(server, thread, Stream{std::move(socket)}, std::move(peer), line);
 }
 
 class GuestListener final : public Listener {
@@ -90,7 +140,7 @@ private:
         auto slot = slots.take(peer.guest ? peer.guest->instance.project + "/" + peer.guest->instance.name : "");
         if (!slot) return;
         asio::co_spawn(thread.io().get_executor(),
-                       serve(server, thread, Stream{std::move(socket)}, std::move(peer), std::move(slot)),
+                       serve_guest(server, thread, std::move(socket), std::move(peer), std::move(slot)),
                        asio::detached);
     }
 

@@ -59,7 +59,8 @@ std::unique_ptr<db::Database> open_database(const Dir& state_dir, const char* na
 struct Core::Impl {
     explicit Impl(CoreOptions options)
         : state_path{options.state_dir}, log{tee(std::move(options.log), *events)}, state{state_path},
-          helper{options.helper.empty() ? std::filesystem::path{LXDCORE_HELPER_PATH} : options.helper},
+          helper{options.helper.empty() ? std::filesystem::path{LXDCORE_HELPER_PATH} : options.helper,
+                 options.guest_file_limit},
           unprivileged_only{options.unprivileged_only}, storage_drivers{std::move(options.storage_drivers)} {
         for (const auto& [name, type] : options.device_types) {
             if (!type) throw Error{ErrorCode::InvalidArgument, "A type of device that is nothing: " + name};

@@ -50,12 +50,45 @@ bool is_propagation(const std::string& value) {
     return std::find(std::begin(kModes), std::end(kModes), value) != std::end(kModes);
 }
 
-void set_readonly(int tree, bool recursive) {
-    mount_attr attributes{};
-    attributes.attr_set = MOUNT_ATTR_RDONLY;
+/// What of @p options a mount can have; "rw", "sync" and "dirsync" change nothing on somebody else's filesystem.
+mount_attr attributes_of(bool readonly, const std::string& options) {
+    constexpr std::pair<const char*, unsigned> kFlags[] = {{"ro", MOUNT_ATTR_RDONLY},
+                                                           {"nodev", MOUNT_ATTR_NODEV},
+                                                           {"noexec", MOUNT_ATTR_NOEXEC},
+                                                           {"nosuid", MOUNT_ATTR_NOSUID},
+                                                           {"nodiratime", MOUNT_ATTR_NODIRATIME}};
+    constexpr std::pair<const char*, unsigned> kTimes[] = {
+        {"relatime", MOUNT_ATTR_RELATIME}, {"noatime", MOUNT_ATTR_NOATIME}, {"strictatime", MOUNT_ATTR_STRICTATIME}};
+    mount_attr out{};
+    if (readonly) out.attr_set = MOUNT_ATTR_RDONLY;
+    for (const auto& option : text::split(options, ',')) {
+        for (const auto& [name, flag] : kFlags)
+            if (option == name) out.attr_set |= flag;
+        for (const auto& [name, flag] : kTimes) {
+            if (option != name) continue;
+            out.attr_set = (out.attr_set & ~std::uint64_t{MOUNT_ATTR__ATIME}) | flag;
+            out.attr_clr = MOUNT_ATTR__ATIME;
+        }
+    }
+    return out;
+}
+
+/// MS_PRIVATE and the like, with MS_REC; 0 for none.
+std::uint64_t propagation_of(std::string mode) {
+    constexpr std::pair<const char*, std::uint64_t> kModes[] = {
+        {"private", MS_PRIVATE}, {"shared", MS_SHARED}, {"slave", MS_SLAVE}, {"unbindable", MS_UNBINDABLE}};
+    const bool recursive = mode.starts_with('r');
+    if (recursive) mode.erase(0, 1);
+    for (const auto& [name, flag] : kModes)
+        if (mode == name) return flag | (recursive ? MS_REC : 0);
+    return 0;
+}
+
+void set_attributes(int tree, bool recursive, const mount_attr& attributes) {
+    if (attributes.attr_set == 0 && attributes.attr_clr == 0) return;
     const unsigned flags = AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0);
     if (::syscall(SYS_mount_setattr, tree, "", flags, &attributes, sizeof attributes) != 0)
-        throw_errno("make mount read-only");
+        throw_errno("set mount options");
 }
 
 void unmount_all(const std::string& path) {
@@ -214,8 +247,8 @@ StartPlan Disk::start(const Target& target, const Volatile&, Rollback& undo) {
         unmount_all(path);
         Dir::open(folder).remove(name);
     });
-    // Read-only here already: what a guest's namespace is made with, its root cannot make writable.
-    if (flag("readonly")) set_readonly(tree.get(), flag("recursive"));
+    // Here already: what a guest's namespace is made with, its root cannot change.
+    set_attributes(tree.get(), flag("recursive"), attributes_of(flag("readonly"), value("raw.mount.options")));
     const UniqueFd place = devices.open_file(mount_name(), O_PATH);
     if (::syscall(SYS_move_mount, tree.get(), "", place.get(), "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) !=
         0)
@@ -249,10 +282,13 @@ Volatile Disk::plug(const Target& target, const Volatile& current) {
     if (!source) return {};
     const UniqueFd tree = clone_source(source->fd);
     const bool mapped = !target.idmap.ranges.empty();
+    const auto attributes = attributes_of(flag("readonly"), value("raw.mount.options"));
     target.helper->call("mount",
                         {{"target", inside()},
                          {"directory", is_directory(source->fd)},
-                         {"readonly", flag("readonly")},
+                         {"attributes_set", attributes.attr_set},
+                         {"attributes_clear", attributes.attr_clr},
+                         {"propagation", propagation_of(value("propagation"))},
                          {"recursive", flag("recursive")},
                          {"user_namespace", mapped},
                          {"shift", source->shift},

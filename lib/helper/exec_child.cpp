@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "helper/exec_child.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -59,6 +60,22 @@ void join_cgroups(const Steps& steps, const ExecPlan& plan) noexcept {
     // "0" in v1's tasks moves the writing thread alone, without the grace period that moving a process costs.
     for (const auto& tasks : plan.legacy_cgroups)
         steps.must("join cgroup", ::write(tasks.get(), "0", 1));
+}
+
+/// Only root of the host may raise a hard limit; a low one comes last, our own steps would feel it.
+void raise_limits(const Steps& steps, const ExecRequest& request) noexcept {
+    for (const auto& [resource, wanted] : request.limits) {
+        const auto which = static_cast<__rlimit_resource_t>(resource);
+        rlimit now{};
+        steps.must("get limit", ::getrlimit(which, &now));
+        now.rlim_max = std::max(now.rlim_max, wanted.rlim_max);
+        steps.must("raise limit", ::setrlimit(which, &now));
+    }
+}
+
+void set_limits(const Steps& steps, const ExecRequest& request) noexcept {
+    for (const auto& [resource, wanted] : request.limits)
+        steps.must("set limit", ::setrlimit(static_cast<__rlimit_resource_t>(resource), &wanted));
 }
 
 void drop_capabilities(const Steps& steps, std::uint64_t bounding) noexcept {
@@ -131,6 +148,7 @@ void take_streams(const Steps& steps, const UniqueFd& slave) noexcept {
 }
 
 void become_user(const Steps& steps, const ExecRequest& request, const ExecPlan& plan, int control) noexcept {
+    set_limits(steps, request);
     if (plan.no_new_privs) steps.must("no_new_privs", ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
     steps.must("setgid", ::setresgid(request.group, request.group, request.group));
     // Loading a filter needs root of the guest, and the filter should see as little of us as it can.
@@ -202,8 +220,7 @@ ExecPlan prepare_exec(const ExecRequest& request, const GuestProcess& guest) {
     join_cgroups(steps, plan);
     if (!plan.oom_score_adj.empty()) write_file(steps, "/proc/self/oom_score_adj", plan.oom_score_adj);
     if (!plan.apparmor.empty()) write_file(steps, "/proc/self/attr/apparmor/exec", "exec " + plan.apparmor);
-    for (const auto& [resource, value] : request.limits)
-        steps.must("set limit", ::setrlimit(static_cast<__rlimit_resource_t>(resource), &value));
+    raise_limits(steps, request);
 
     steps.must("enter namespaces", ::setns(fds.init_pidfd, plan.namespaces));
     ::prctl(PR_SET_DUMPABLE, 0);

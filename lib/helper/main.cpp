@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <exception>
 #include <fcntl.h>
 #include <string>
 #include <string_view>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <utility>
 
@@ -48,6 +51,14 @@ helper::Verb find_verb(std::string_view name) {
     throw Error{ErrorCode::InvalidArgument, "helper: unknown verb " + std::string{name}};
 }
 
+/// For what is started in a guest: the daemon's own limit is higher than programs expect.
+void limit_files(const char* wanted) {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = std::min<rlim_t>(std::strtoull(wanted, nullptr, 10), limit.rlim_max);
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int run(std::string_view name, helper::Reply& reply) {
     try {
         const helper::Verb verb = find_verb(name);
@@ -69,11 +80,13 @@ int run(std::string_view name, helper::Reply& reply) {
 int main(int argc, char** argv) {
     ::signal(SIGPIPE, SIG_IGN);
     // Only the daemon gives us these two; started by hand there is nobody to answer.
-    if (argc != 2 || ::fcntl(kRequestFd, F_SETFD, FD_CLOEXEC) != 0 || ::fcntl(kReplyFd, F_SETFD, FD_CLOEXEC) != 0) {
+    if (argc < 2 || argc > 3 || ::fcntl(kRequestFd, F_SETFD, FD_CLOEXEC) != 0 ||
+        ::fcntl(kReplyFd, F_SETFD, FD_CLOEXEC) != 0) {
         constexpr std::string_view text = "lxdcore-helper is started by lxdcored and is of no use by hand\n";
         if (::write(STDERR_FILENO, text.data(), text.size()) < 0) return 2;
         return 2;
     }
+    if (argc == 3) limit_files(argv[2]);
     helper::Reply reply{kReplyFd};
     return run(argv[1], reply);
 }

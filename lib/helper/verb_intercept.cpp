@@ -14,6 +14,10 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <map>
+#include <optional>
+#include <set>
+#include <sstream>
 #include <string>
 
 #include <nlohmann/json.hpp>
@@ -23,6 +27,7 @@
 #include "helper/reply.hpp"
 #include "helper/verbs.hpp"
 #include "util/byte_text.hpp"
+#include "util/text.hpp"
 
 namespace lxdcore::helper {
 
@@ -54,6 +59,10 @@ int attach(int mount, int target) {
     return ::syscall(SYS_move_mount, mount, "", target, "", kByDescriptor) == 0 ? 0 : errno;
 }
 
+int set_attributes(int mount, const mount_attr& attributes) {
+    return ::syscall(SYS_mount_setattr, mount, "", AT_EMPTY_PATH, &attributes, sizeof attributes) == 0 ? 0 : errno;
+}
+
 // --- mknod ---
 
 const char* host_device(unsigned major, unsigned minor) {
@@ -82,6 +91,10 @@ int bind_device(const CallingProcess& caller, const GuestProcess& process, const
     const UniqueFd mount{
         static_cast<int>(::syscall(SYS_open_tree, AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC))};
     if (!mount) return errno;
+    // The host's /dev may be shared: what the guest mounts on the device would be mounted there, too.
+    mount_attr apart{};
+    apart.propagation = MS_PRIVATE;
+    if (const int error = set_attributes(mount.get(), apart); error != 0) return error;
     if (::unlinkat(place.parent.get(), place.name.c_str(), 0) != 0) return errno;
     if (::mknodat(place.parent.get(), place.name.c_str(), S_IFREG | 0600, 0) != 0) return errno;
     const UniqueFd target{::openat(place.parent.get(), place.name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC)};
@@ -229,10 +242,6 @@ unsigned other_attributes(std::uint64_t flags) {
     return out;
 }
 
-int set_attributes(int mount, const mount_attr& attributes) {
-    return ::syscall(SYS_mount_setattr, mount, "", AT_EMPTY_PATH, &attributes, sizeof attributes) == 0 ? 0 : errno;
-}
-
 int shift_ids(int mount, const GuestProcess& process) {
     const UniqueFd users{::openat(process.proc(), "ns/user", O_RDONLY | O_CLOEXEC)};
     if (!users) return errno;
@@ -247,48 +256,91 @@ struct Mounted {
     UniqueFd mount;
 };
 
-Mounted make_mount(const nlohmann::json& request, const std::string& device, std::uint64_t flags) {
+Mounted make_mount(const nlohmann::json& request, const std::string& source, const std::string& options,
+                   std::uint64_t flags) {
     const UniqueFd context{static_cast<int>(::syscall(SYS_fsopen, path_of(request, "type").c_str(), FSOPEN_CLOEXEC))};
     if (!context) return {errno, {}};
-    if (const int error = configure(context.get(), FSCONFIG_SET_STRING, "source", device.c_str()); error != 0)
+    if (const int error = configure(context.get(), FSCONFIG_SET_STRING, "source", source.c_str()); error != 0)
         return {error, {}};
     if ((flags & MS_RDONLY) != 0) configure(context.get(), FSCONFIG_SET_FLAG, "ro", nullptr);
-    if (const int error = give_options(context.get(), path_of(request, "options")); error != 0) return {error, {}};
+    if (const int error = give_options(context.get(), options); error != 0) return {error, {}};
     if (const int error = configure(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr); error != 0)
         return {error, {}};
     UniqueFd mount{static_cast<int>(::syscall(SYS_fsmount, context.get(), FSMOUNT_CLOEXEC, lasting_attributes(flags)))};
     return mount ? Mounted{0, std::move(mount)} : Mounted{errno, {}};
 }
 
-Outcome mount_filesystem(const nlohmann::json& request, const CallingProcess& caller, const GuestProcess& process) {
-    if (!caller.has(CAP_SYS_ADMIN)) return kProceed;
-    const auto open_at = [&](const std::string& path, int flags) {
-        return caller.in_its_place([&](int& fd) {
-            fd = ::open(path.c_str(), O_PATH | O_CLOEXEC | flags);
-            return fd < 0 ? errno : 0;
-        });
-    };
-    const auto source = open_at(path_of(request, "source"), 0);
-    const auto target = open_at(path_of(request, "target"), O_DIRECTORY);
-    if (source.error != 0 || target.error != 0) return {.error = source.error != 0 ? source.error : target.error};
-    struct stat info {};
-    if (::fstat(source.fd.get(), &info) != 0) return {.error = errno};
-    if (!S_ISBLK(info.st_mode)) return {.error = ENOTBLK};
-    // A node is no right to the device: the guest itself must be able to open it, as its device rules say.
-    const auto flags = static_cast<std::uint64_t>(need_int(request, "flags"));
+/// Of the block device that the caller names.
+Mounted mount_device(const nlohmann::json& request, const CallingProcess& caller, const GuestProcess& process,
+                     std::uint64_t flags) {
     const auto path = path_of(request, "source");
+    const auto source = caller.in_its_place([&](int& fd) {
+        fd = ::open(path.c_str(), O_PATH | O_CLOEXEC);
+        return fd < 0 ? errno : 0;
+    });
+    struct stat info {};
+    if (source.error != 0) return {source.error, {}};
+    if (::fstat(source.fd.get(), &info) != 0) return {errno, {}};
+    if (!S_ISBLK(info.st_mode)) return {ENOTBLK, {}};
+    // A node is no right to the device: the guest itself must be able to open it, as its device rules say.
     const auto opened = caller.in_its_place([&](int& fd) {
         fd = ::open(path.c_str(), ((flags & MS_RDONLY) != 0 ? O_RDONLY : O_RDWR) | O_CLOEXEC);
         struct stat seen {};
         if (fd < 0 || ::fstat(fd, &seen) != 0) return errno;
         return S_ISBLK(seen.st_mode) && seen.st_rdev == info.st_rdev ? 0 : EACCES;
     });
-    if (opened.error != 0) return {.error = opened.error};
+    if (opened.error != 0) return {opened.error, {}};
     const auto device = device_path(info.st_rdev);
-    if (device.empty()) return {.error = ENXIO};
-
-    auto made = make_mount(request, device, flags);
+    if (device.empty()) return {ENXIO, {}};
+    auto made = make_mount(request, device, path_of(request, "options"), flags);
     if (made.error == 0 && request.value("shift", false)) made.error = shift_ids(made.mount.get(), process);
+    return made;
+}
+
+/// The host's number of an id of the guest, by a map of /proc ("inside outside count" in each line).
+std::optional<std::uint64_t> host_id(const std::string& map, std::int64_t id) {
+    std::istringstream in{map};
+    for (std::int64_t first, host, count; in >> first >> host >> count;)
+        if (id >= first && id - first < count) return static_cast<std::uint64_t>(host + (id - first));
+    return std::nullopt;
+}
+
+/// Huge pages have no device. The kernel takes the owner from the options, which name ids of the guest, and root of the
+/// host where they name none.
+Mounted mount_huge_pages(const nlohmann::json& request, const GuestProcess& process, std::uint64_t flags) {
+    std::map<std::string, std::string> given{{"uid", "0"}, {"gid", "0"}};
+    for (const auto& option : text::split(path_of(request, "options"), ',')) {
+        const auto equals = option.find('=');
+        if (option.empty()) continue;
+        if (equals == std::string::npos) return {EINVAL, {}};
+        given[option.substr(0, equals)] = option.substr(equals + 1);
+    }
+    std::string options;
+    for (auto& [key, value] : given) {
+        static const std::set<std::string> kKnown{"size", "min_size", "pagesize", "nr_inodes", "mode", "uid", "gid"};
+        if (!kKnown.contains(key)) return {EINVAL, {}};
+        if (key == "uid" || key == "gid") {
+            const auto id = text::parse_int(value);
+            const auto host = id ? host_id(process.read(key == "uid" ? "uid_map" : "gid_map"), *id) : std::nullopt;
+            if (!host) return {EINVAL, {}};
+            value = std::to_string(*host);
+        }
+        options += key + "=" + value + ",";
+    }
+    return make_mount(request, path_of(request, "source"), options, flags);
+}
+
+Outcome mount_filesystem(const nlohmann::json& request, const CallingProcess& caller, const GuestProcess& process) {
+    if (!caller.has(CAP_SYS_ADMIN)) return kProceed;
+    const auto path = path_of(request, "target");
+    const auto target = caller.in_its_place([&](int& fd) {
+        fd = ::open(path.c_str(), O_PATH | O_CLOEXEC | O_DIRECTORY);
+        return fd < 0 ? errno : 0;
+    });
+    if (target.error != 0) return {.error = target.error};
+    const auto flags = static_cast<std::uint64_t>(need_int(request, "flags"));
+    const auto made = path_of(request, "type") == "hugetlbfs" ? mount_huge_pages(request, process, flags)
+                                                              : mount_device(request, caller, process, flags);
     if (made.error != 0) return {.error = made.error};
     const auto mount = with_locked_flags(made.mount.get(), false, true);
     mount_attr others{};

@@ -58,6 +58,16 @@ void shift_ids(int mount, bool recursive, int pidfd, std::int64_t pid) {
     set_attributes(mount, recursive, attributes, "Required idmapping abilities not available");
 }
 
+/// What the host mounts below follows into the guest, and nothing of the guest to the host. Then what is asked for.
+void set_propagation(int mount, std::uint64_t wanted) {
+    mount_attr attributes{};
+    attributes.propagation = MS_SLAVE;
+    set_attributes(mount, true, attributes, "separate mount from the host");
+    if (wanted == 0) return;
+    attributes.propagation = wanted & ~std::uint64_t{MS_REC};
+    set_attributes(mount, (wanted & MS_REC) != 0, attributes, "set propagation");
+}
+
 [[noreturn]] void refuse(const std::string& path) {
     throw Error{ErrorCode::InvalidArgument, "Invalid path \"" + path + "\""};
 }
@@ -117,12 +127,14 @@ void mount_verb(const nlohmann::json& request, Reply&) {
     const auto parts = parts_of(need_text(request, "target"));
     const bool recursive = request.value("recursive", false);
     if (request.value("shift", false)) shift_ids(mount.get(), recursive, pidfd.get(), need_int(request, "pid"));
-    if (request.value("readonly", false)) {
-        mount_attr attributes{};
-        attributes.attr_set = MOUNT_ATTR_RDONLY;
-        set_attributes(mount.get(), recursive, attributes, "make mount read-only");
+    mount_attr attributes{};
+    attributes.attr_set = request.value("attributes_set", std::uint64_t{0});
+    attributes.attr_clr = request.value("attributes_clear", std::uint64_t{0});
+    if (attributes.attr_set != 0 || attributes.attr_clr != 0) {
+        set_attributes(mount.get(), recursive, attributes, "set mount options");
         mount = with_locked_flags(mount.get(), recursive, request.value("directory", true));
     }
+    set_propagation(mount.get(), request.value("propagation", std::uint64_t{0}));
     const GuestRoot root = enter(pidfd.get());
     const UniqueFd target = make_target(root, make_parents(root, parts), request.value("directory", true));
     constexpr unsigned kByDescriptor = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;

@@ -11,6 +11,7 @@
 #include <lxdcore/operation.hpp>
 #include <lxdcore/service/instance_service.hpp>
 
+#include "instance/kernel_limits.hpp"
 #include "storage/storage_manager.hpp"
 #include "system/idmap.hpp"
 #include "util/dir.hpp"
@@ -28,6 +29,7 @@ struct RunningGuest {
     IdMap idmap;                           ///< empty: privileged
     api::StringMap expanded_config;        ///< environment.*, security.*
     std::vector<std::string> cgroup_paths; ///< directories of the payload, one per mounted hierarchy, absolute
+    std::vector<KernelLimit> limits;       ///< lxc.prlimit.* that its init has got
     std::string seccomp_bpf;               ///< compiled filter to load before exec; "" for none
     /// Takes the listener of a command whose filter asks about some calls; empty: it asks about none.
     std::function<void(UniqueFd listener)> serve_calls;

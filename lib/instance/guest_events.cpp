@@ -55,18 +55,28 @@ void GuestEvents::config_changed(const InstanceRef& ref, const api::StringMap& b
     }
 }
 
-void GuestEvents::devices_changed(const InstanceRef& ref, const api::Devices& before, const api::Devices& after) {
-    const auto tell = [&](const char* action, const auto& device) {
-        publish(ref, "device", {{"action", action}, {"name", device.first}, {"config", device.second}});
+void GuestEvents::devices_changed(const InstanceRef& ref, const api::Devices& before, const api::Devices& after,
+                                  const InPlace& in_place) {
+    const auto tell = [&](const char* action, const api::Devices& devices) {
+        for (const auto& [name, config] : devices)
+            publish(ref, "device", {{"action", action}, {"name", name}, {"config", config}});
     };
-    const auto same = [](const api::Devices& other, const auto& device) {
-        const auto it = other.find(device.first);
-        return it != other.end() && it->second == device.second;
-    };
+    api::Devices removed, updated, added;
     for (const auto& device : before)
-        if (!same(after, device)) tell("removed", device);
-    for (const auto& device : after)
-        if (!same(before, device)) tell("added", device);
+        if (!after.contains(device.first)) removed.insert(device);
+    for (const auto& device : after) {
+        const auto old = before.find(device.first);
+        if (old != before.end() && old->second == device.second) continue;
+        if (old != before.end() && in_place(device.first, old->second, device.second)) {
+            updated.insert(device);
+            continue;
+        }
+        if (old != before.end()) removed.insert(*old);
+        added.insert(device);
+    }
+    tell("removed", removed);
+    tell("updated", updated);
+    tell("added", added);
 }
 
 void GuestEvents::end(const InstanceRef& ref) {

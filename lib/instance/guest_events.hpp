@@ -22,7 +22,10 @@ public:
     std::unique_ptr<EventSubscription> subscribe(const InstanceRef& ref, std::set<std::string> types, Receive receive);
     void publish(const InstanceRef& ref, const std::string& type, const nlohmann::json& metadata);
     void config_changed(const InstanceRef& ref, const api::StringMap& before, const api::StringMap& after);
-    void devices_changed(const InstanceRef& ref, const api::Devices& before, const api::Devices& after);
+    /// Whether a device was changed in place, and not taken out and put in again: name, before, after.
+    using InPlace = std::function<bool(const std::string&, const api::Device&, const api::Device&)>;
+    void devices_changed(const InstanceRef& ref, const api::Devices& before, const api::Devices& after,
+                         const InPlace& in_place);
     void end(const InstanceRef& ref); ///< tells the subscribers that there will be no more
 
 private:

@@ -45,6 +45,9 @@ nlohmann::json exec_request(const RunningGuest& guest, const api::InstanceExecPo
         std::memcpy(&instruction, guest.seccomp_bpf.data() + at, 8);
         filter.push_back(instruction);
     }
+    auto limits = nlohmann::json::array();
+    for (const auto& limit : guest.limits)
+        limits.push_back({limit.resource, limit.soft, limit.hard});
     return {{"command", std::move(command)},
             {"environment", std::move(variables)},
             {"cwd", bytes_to_text(exec_directory(environment, request))},
@@ -55,6 +58,7 @@ nlohmann::json exec_request(const RunningGuest& guest, const api::InstanceExecPo
             {"height", request.height},
             {"cgroups", std::move(cgroups)},
             {"seccomp", std::move(filter)},
+            {"rlimits", std::move(limits)},
             {"notify", static_cast<bool>(guest.serve_calls)}};
 }
 

@@ -16,8 +16,9 @@ Clock::time_point changed(const struct stat& info) { return Clock::from_time_t(i
 
 void expire_folder(const Dir& folder, bool running, Clock::time_point now) {
     for (const auto& name : folder.list()) {
-        if (!name.ends_with(".log") && !name.ends_with(".log.old")) continue;
-        if (running && (name == "lxc.log" || name == "console.log")) continue; // liblxc holds them open
+        const bool console = name == "console.log" || name == "console.log.1";
+        if (!console && !name.ends_with(".log") && !name.ends_with(".log.old")) continue;
+        if (running && (console || name == "lxc.log")) continue; // liblxc holds them open
         const auto info = folder.stat(name);
         if (S_ISREG(info.st_mode) && now - changed(info) > kKeepLog) folder.remove(name);
     }

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "instance/console_log.hpp"
 #include "instance/lxc/seccomp_filter.hpp"
 #include "instance/lxc/seccomp_profile.hpp"
 #include "instance/manager.hpp"
@@ -24,6 +25,12 @@ bool can_be_read(const std::string& log) {
     } catch (const Error&) {
         return false;
     }
+}
+
+/// LXD says so.
+std::string log_source(const InstanceRef& ref, const std::string& name) {
+    return "/1.0/instances/" + ref.name + "/backups/" + name +
+           (ref.project == "default" ? "" : "?project=" + ref.project);
 }
 
 } // namespace
@@ -47,6 +54,7 @@ std::optional<RunningGuest> Manager::running_guest(const Loaded& instance) const
                         .idmap = running->idmap,
                         .expanded_config = instance.config,
                         .cgroup_paths = Cgroup{cgroups_, running->cgroup}.directories(),
+                        .limits = kernel_limits(log_dir(ref).read_if_exists("lxc.conf", kMaxLog).value_or("")),
                         .seccomp_bpf = seccomp_bpf(policy),
                         .serve_calls = std::move(serve_calls),
                         .log_path = log_dir(ref).path(),
@@ -85,16 +93,15 @@ OperationPtr Manager::console(const InstanceRef& ref, int width, int height) {
 
 std::string Manager::console_log(const InstanceRef& ref) const {
     (void)load(ref);
-    return log_dir(ref).read_if_exists("console.log", kMaxLog).value_or("");
+    auto text = read_console_log(log_dir(ref));
+    lifecycle(ref, "instance-console-retrieved");
+    return text;
 }
 
 void Manager::clear_console_log(const InstanceRef& ref) {
     (void)load(ref);
-    const auto logs = log_dir(ref);
-    if (!logs.exists("console.log")) return;
-    // liblxc keeps the file open: it must be emptied, not replaced.
-    const auto fd = logs.open_file("console.log", O_WRONLY | O_CLOEXEC);
-    if (::ftruncate(fd.get(), 0) != 0) throw_errno("console.log");
+    reset_console_log(log_dir(ref));
+    lifecycle(ref, "instance-console-reset");
 }
 
 std::vector<std::string> Manager::logs(const InstanceRef& ref) const {
@@ -109,7 +116,9 @@ std::vector<std::string> Manager::logs(const InstanceRef& ref) const {
 int Manager::open_log(const InstanceRef& ref, const std::string& name) const {
     (void)load(ref);
     names::check_log_file(name);
-    return log_dir(ref).open_file(name, O_RDONLY | O_CLOEXEC).release();
+    auto file = log_dir(ref).open_file(name, O_RDONLY | O_CLOEXEC);
+    s_.events.lifecycle(ref.project, "instance-log-retrieved", log_source(ref, name));
+    return file.release();
 }
 
 void Manager::remove_log(const InstanceRef& ref, const std::string& name) {
@@ -120,6 +129,7 @@ void Manager::remove_log(const InstanceRef& ref, const std::string& name) {
     const auto dir = log_dir(ref);
     (void)dir.stat(name);
     dir.remove(name);
+    s_.events.lifecycle(ref.project, "instance-log-deleted", log_source(ref, name));
 }
 
 /// Calls @p use with the guest if it runs, else with its root on disk and the ids there.

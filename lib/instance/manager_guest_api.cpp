@@ -130,7 +130,10 @@ void Manager::update_guest_api(const Loaded& before, const Loaded& after, const 
     }
     if (!is) return;
     guest_events_.config_changed(ref, before.config, after.config);
-    guest_events_.devices_changed(ref, before.devices, after.devices);
+    guest_events_.devices_changed(ref, before.devices, after.devices,
+                                  [this](const std::string& name, const api::Device& was, const api::Device& now) {
+                                      return make_device(name, now)->can_update(was);
+                                  });
 }
 
 bool cloud_init_differs(const Loaded& before, const Loaded& after) {

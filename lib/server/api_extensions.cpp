@@ -104,6 +104,7 @@ const std::vector<std::string>& ServerService::api_extensions() {
         "api_filtering",                                  // filter= of lists
         "instance_nic_network",                           // network= of NICs
         "firewall_driver",                                // environment: firewall
+        "container_syscall_intercept_hugetlbfs",          // huge pages mounted for guests
         "custom_volume_snapshot_expiry",                  // snapshots.expiry of volumes
         "volume_snapshot_scheduling",                     // snapshots.schedule of volumes
         "snapshot_disk_usage",                            // size of snapshots

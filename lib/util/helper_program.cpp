@@ -111,8 +111,8 @@ std::string read_line(int fd, std::chrono::steady_clock::time_point deadline, co
 
 } // namespace
 
-HelperProgram::HelperProgram(const std::filesystem::path& path)
-    : path_{std::filesystem::absolute(path)}, image_{load_program(path)} {}
+HelperProgram::HelperProgram(const std::filesystem::path& path, std::uint64_t file_limit)
+    : path_{std::filesystem::absolute(path)}, image_{load_program(path)}, file_limit_{file_limit} {}
 
 HelperProgram::Running HelperProgram::start(const std::string& verb, const nlohmann::json& request,
                                             const std::vector<std::pair<int, int>>& fds, bool new_session) const {
@@ -123,6 +123,7 @@ HelperProgram::Running HelperProgram::start(const std::string& verb, const nlohm
     const UniqueFd their_reply{pipe[1]};
     SpawnOptions options;
     options.argv = {"lxdcore-helper", verb};
+    if (file_limit_ != 0) options.argv.push_back(std::to_string(file_limit_));
     options.exec_fd = image_.get();
     options.fds = fds;
     options.fds.emplace_back(input.get(), 3);

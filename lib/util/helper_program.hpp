@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -17,12 +18,15 @@ namespace lxdcore {
 /// lxdcore-helper, read once into a sealed memfd, so that a container can never write to it and an upgrade of the
 /// package does not change it under a running daemon (R11). Thread-safe.
 ///
-/// Protocol: argv is {"lxdcore-helper", verb}; descriptor 3 is the request (JSON, a sealed memfd read to its end),
-/// descriptor 4 the reply (a pipe: one JSON line {"ok":true,…} or {"ok":false,"error":text,"code":"NotFound"…}; some
-/// verbs write several lines). Further descriptors as the verb says, from 5 on. 0, 1, 2 as the verb says.
+/// Protocol: argv is {"lxdcore-helper", verb} and, if its soft RLIMIT_NOFILE is to be another, that; descriptor 3 is
+/// the request (JSON, a sealed memfd read to its end), descriptor 4 the reply (a pipe: one JSON line {"ok":true,…} or
+/// {"ok":false,"error":text,"code":"NotFound"…}; some verbs write several lines). Further descriptors as the verb says,
+/// from 5 on. 0, 1, 2 as the verb says.
 class HelperProgram {
 public:
-    explicit HelperProgram(const std::filesystem::path& path); ///< @throws NotFound with what to install or set
+    /// @p file_limit: soft RLIMIT_NOFILE of the helper and what it starts; 0: ours. @throws NotFound with what to
+    /// install or set
+    explicit HelperProgram(const std::filesystem::path& path, std::uint64_t file_limit = 0);
 
     /// Where the program lies, absolute: for hooks that liblxc runs.
     const std::filesystem::path& path() const noexcept { return path_; }
@@ -45,6 +49,7 @@ public:
 private:
     std::filesystem::path path_;
     UniqueFd image_;
+    std::uint64_t file_limit_;
 };
 
 } // namespace lxdcore

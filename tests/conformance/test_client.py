@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import resource
 import subprocess
 import time
 
@@ -238,6 +239,28 @@ def test_exec(lxc, launched, daemon):
     big = "x" * 3_000_000
     assert run("--", "cat", input=big).stdout == big
     assert run("--mode=interactive", "--", "sh", "-c", "tty; stty size; sleep 1", terminal=True).stdout.startswith("/dev/pts/")
+
+
+def test_exec_has_the_kernel_limits_of_its_container(lxc, daemon, name):
+    lxc("launch", lxc.at("bb"), lxc.at(name), "-c", "limits.kernel.nofile=300:400", "-c", "limits.kernel.core=0")
+    asked = "ulimit -Sn; ulimit -Hn; ulimit -c"
+    assert lxc("exec", lxc.at(name), "--", "sh", "-c", asked).split() == ["300", "400", "0"]
+
+
+@pytest.mark.ours  # LXD's runtime raises the limit for containers as well
+def test_the_daemons_own_file_limit_is_not_that_of_containers(request):
+    usual = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1500, usual[1]))
+    try:
+        daemon = request.getfixturevalue("own_daemon")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, usual)
+    assert resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE)[0] > 1500
+    daemon.lxc("launch", "bb", "c1")
+    init = daemon.api.get("/1.0/instances/c1/state").metadata["pid"]
+    assert resource.prlimit(init, resource.RLIMIT_NOFILE) == (1500, usual[1])
+    assert daemon.lxc("exec", "c1", "--", "sh", "-c", "ulimit -n").stdout == "1500\n"
+    daemon.lxc("delete", "--force", "c1")
 
 
 @pytest.mark.ours  # about one in fifty parallel execs never returns from LXD 5.0.2

@@ -125,6 +125,32 @@ def test_changes_are_told(api, guest, tmp_path):
     ]
 
 
+def test_a_device_that_changes_in_place_is_updated_and_another_put_in_again(api, guest, tmp_path):
+    path = f"/1.0/instances/{guest.name}"
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    whole = api.get(path).metadata
+    nic = whole["expanded_devices"]["eth0"]
+
+    def disk(folder):
+        return {"type": "disk", "source": str(tmp_path / folder), "path": "/mnt/d"}
+
+    api.run("PUT", path, {**whole, "devices": {"eth0": nic, "d1": disk("a"), "d2": {**disk("b"), "path": "/mnt/e"}}})
+    reader = guest.events("?type=device")
+    try:
+        faster = {**nic, "limits.max": "8Mbit"}
+        api.run("PUT", path, {**whole, "devices": {"eth0": faster, "d1": disk("b"), "d3": {**disk("a"), "path": "/mnt/f"}}})
+        seen = [json.loads(reader.stdout.readline())["metadata"] for _ in range(5)]
+    finally:
+        reader.kill()
+        reader.wait()
+    assert [(event["action"], event["name"]) for event in seen[:2]] in ([("removed", "d1"), ("removed", "d2")],
+                                                                       [("removed", "d2"), ("removed", "d1")])  # LXD: any order
+    assert seen[2] == {"action": "updated", "name": "eth0", "config": faster}
+    assert sorted((event["action"], event["name"]) for event in seen[3:]) == [("added", "d1"), ("added", "d3")]
+    assert next(event for event in seen if event["action"] == "added" and event["name"] == "d1")["config"] == disk("b")
+
+
 def test_security_devlxd_is_live_and_ends_connections(api, guest):
     reader = guest.events()
     guest.set(security_devlxd="false")
@@ -135,6 +161,34 @@ def test_security_devlxd_is_live_and_ends_connections(api, guest):
     guest.set(security_devlxd="true")
     assert guest.get("/1.0")[0] == 200
     assert api.exec(guest.name, ["ls", "/dev/lxd/sock"])[0] == 0
+
+
+KEPT = """
+import http.client, socket, sys
+class Line(http.client.HTTPConnection):
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(sys.argv[1])
+line = Line("l")
+line.request("GET", "/1.0/config")
+answer = line.getresponse()
+answer.read()
+print(answer.status, answer.getheader("Connection"), flush=True)
+line.sock.settimeout(20)  # idle connections end a little later anyway
+print("data" if line.sock.recv(1) else "end", flush=True)
+"""
+
+
+@pytest.mark.ours
+def test_r30_connections_that_stay_open_end_with_security_devlxd(api, guest):
+    with subprocess.Popen(guest.command("/usr/bin/python3", "-c", KEPT, guest.socket), stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, text=True) as reader:
+        assert reader.stdout.readline() == "200 None\n"
+        guest.set(security_devlxd="false")
+        assert reader.stdout.readline() == "end\n"
+    assert reader.returncode == 0
+    refused = run(*guest.command("curl", "-sv", "--unix-socket", guest.socket, "l/1.0"), check=False)
+    assert "403 Forbidden" in refused.stderr and "connection: close" in refused.stderr.lower()
 
 
 def test_without_devlxd_from_the_start(api, daemon, guest):

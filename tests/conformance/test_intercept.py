@@ -293,6 +293,51 @@ def test_nothing_else_can_be_mounted(guest, disk, api):
     assert guest.call("mount", "/dev/disk", "/mnt/d", "ext4", 0, "") == "EPERM"  # the list is live
 
 
+@pytest.fixture
+def huge_pages():
+    """The size of a huge page, of which two are free."""
+    counter, free = pathlib.Path("/proc/sys/vm/nr_hugepages"), "HugePages_Free:"
+
+    def number(key):
+        return int(next(line for line in pathlib.Path("/proc/meminfo").read_text().splitlines() if line.startswith(key)).split()[1])
+
+    before = int(counter.read_text())
+    counter.write_text(str(before + 2))
+    try:
+        assert number(free) >= 2
+        yield number("Hugepagesize:") * 1024
+    finally:
+        counter.write_text(str(before))
+
+
+def test_huge_pages_can_be_mounted_and_belong_to_the_guest(guest, huge_pages):
+    guest.start(mount="true", mount__allowed="hugetlbfs", mount__shift="true")
+    guest.shell("mkdir /tmp/h /tmp/other")
+    assert guest.call("mount", "none", "/tmp/h", "hugetlbfs", 0, f"size={huge_pages},mode=0700") == "ok"
+    assert guest.shell("stat -c '%u %g %a' /tmp/h") == "0 0 700"
+    options = guest.shell("grep ' /tmp/h ' /proc/mounts").split()
+    assert options[2] == "hugetlbfs" and "nodev" in options[3].split(",")
+    assert guest.shell(f"fallocate -l {huge_pages} /tmp/h/page && stat -c '%s %u' /tmp/h/page") == f"{huge_pages} 0"
+    assert "No space" in guest.shell(f"fallocate -l {huge_pages} /tmp/h/more")
+    assert guest.shell("umount /tmp/h && echo gone") == "gone"
+    assert guest.call("mount", "none", "/tmp/other", "hugetlbfs", 1, "uid=1000,gid=100") == "ok"
+    assert guest.shell("stat -c '%u %g' /tmp/other") == "1000 100"
+    assert guest.shell("grep ' /tmp/other ' /proc/mounts").split()[3].split(",")[0] == "ro"
+
+
+@pytest.mark.parametrize("options", ["uid=4294967294", "uid=-1", "gid=x", "uid", "source=x", "size=1,ro", "nosuch=1"])
+def test_huge_pages_take_their_own_options_only(guest, options):
+    guest.start(mount="true", mount__allowed="hugetlbfs")
+    assert guest.call("mount", "none", "/mnt", "hugetlbfs", 0, options) == "EINVAL"
+    assert guest.call("mount", "none", "/nowhere", "hugetlbfs", 0, "") == "ENOENT"
+    assert guest.call("mount", "none", "/mnt", "hugetlbfs", 0, "", user=1000, group=1000) == "EPERM"
+
+
+def test_huge_pages_that_are_not_allowed_are_refused(guest):
+    guest.start(mount="true", mount__allowed="ext4")
+    assert guest.call("mount", "none", "/mnt", "hugetlbfs", 0, "") == "EPERM"
+
+
 FUSE = """#!/bin/sh
 echo "$@" > /root/asked.txt
 [ "$1" != /dev/bad ]

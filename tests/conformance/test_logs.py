@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """/logs: what is listed, read and deleted, what a start does to lxc.log, and when files go by themselves."""
+import json
 import os
 import pathlib
 import time
@@ -82,3 +83,27 @@ def test_old_logs_go_and_recorded_output_stays(own_daemon):
     assert {name for name in planted if (logs / name).exists()} == set(planted) - expired
     assert not (logs / "gone").exists()
     own_daemon.api.run("DELETE", "/1.0/instances/aging")
+
+
+def test_who_reads_and_removes_logs_is_told_of(api, daemon, running):
+    api.exec(running, ["sh", "-c", "echo on-the-console > /dev/console"])
+    wait_until(lambda: b"on-the-console" in api.get(f"/1.0/instances/{running}/console").body, what="line in the log")
+    recorded = next(name for name in names(api, running) if name.endswith(".stdout"))
+    own = f"/1.0/instances/{running}"
+    events = api.websocket("/1.0/events?type=lifecycle")
+    try:
+        for method, url, status in (("GET", "/console", 200), ("DELETE", "/console", 200), ("GET", "/logs/lxc.conf", 200),
+                                    ("DELETE", "/logs/lxc.conf", 400), ("GET", f"/logs/{recorded}", 200),
+                                    ("DELETE", f"/logs/{recorded}", 200), ("GET", "/logs/exec_no.stdout", 404)):
+            assert api.request(method, own + url).status == status, url
+        api.run("PATCH", own, {"description": "last"})
+        seen = []
+        while not seen or seen[-1][0] != "instance-updated":
+            event = json.loads(events.recv())["metadata"]
+            if event["source"].startswith(own):
+                seen.append((event["action"], event["source"]))
+    finally:
+        events.close()
+    assert seen[:-1] == [("instance-console-retrieved", own), ("instance-console-reset", own),
+                         ("instance-log-retrieved", f"{own}/backups/lxc.conf"), ("instance-log-retrieved", f"{own}/backups/{recorded}"),
+                         ("instance-log-deleted", f"{own}/backups/{recorded}")]

@@ -76,6 +76,24 @@ def test_metadata_of_a_wrong_shape_changes_nothing(api, container, method, body)
     assert api.get(url).metadata == before
 
 
+def test_a_template_for_renames_is_applied_at_the_next_start(api, container):
+    set_template(api, container, "/etc/renamed", "{{ trigger }} {{ container.name }} {{ instance.name }}", when=["rename"])
+    state(api, container, "start")
+    assert file_text(api, container, "/etc/renamed") is None
+    state(api, container, "stop")
+    renamed = container + "-r"
+    api.run("POST", f"/1.0/instances/{container}", {"name": renamed})
+    try:
+        assert api.get(f"/1.0/instances/{renamed}").metadata["config"]["volatile.apply_template"] == "rename"
+        state(api, renamed, "start")
+        assert file_text(api, renamed, "/etc/renamed") == f"rename {renamed} {renamed}"
+        assert file_text(api, renamed, "/etc/hostname").strip() == renamed
+        assert "volatile.apply_template" not in api.get(f"/1.0/instances/{renamed}").metadata["config"]
+    finally:
+        state(api, renamed, "stop")
+        api.run("POST", f"/1.0/instances/{renamed}", {"name": container})
+
+
 def test_templates_are_listed_made_replaced_and_deleted(api, running):
     url = f"/1.0/instances/{running}/metadata/templates"
     assert api.get(url).metadata == ["hostname.tpl"]

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -38,6 +39,9 @@ struct CoreOptions {
     bool autostart = false;
     /// No privileged containers, and nothing that would make one of them (LXD_UNPRIVILEGED_ONLY).
     bool unprivileged_only = false;
+    /// Soft RLIMIT_NOFILE of containers and commands in them, if limits.kernel.nofile does not say; 0: that of this
+    /// process.
+    std::uint64_t guest_file_limit = 0;
     /// Begin with an empty database even if instances are found on disk (recovery).
     bool allow_empty_database = false;
     /// Drivers of storage pools and types of devices besides the built-in ones, by name. A pool or instance that uses

@@ -31,8 +31,10 @@ std::string personality(const std::string& architecture) {
 void base(Emitter& out, const LxcConfigInput& in) {
     out.pair("lxc.log.file", in.log_dir + "/lxc.log");
     out.pair("lxc.log.level", "warn");
-    out.pair("lxc.console.buffer.size", "auto");
-    out.pair("lxc.console.size", "auto");
+    // A file and the one before: what a container says fills no disk, and its end is always there. liblxc 5.0 garbles
+    // up to a kilobyte where it begins the next, so that should not be often.
+    out.pair("lxc.console.size", "1MB");
+    out.pair("lxc.console.rotate", "1");
     out.pair("lxc.console.logfile", in.log_dir + "/console.log");
     // Done by the monitor itself, see helper/monitor_hook.cpp.
     out.pair("lxc.hook.post-stop", "lxdcore:ended " + in.log_dir + "/" + reboot_mark);

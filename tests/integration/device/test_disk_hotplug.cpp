@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <stdexcept>
@@ -21,6 +22,7 @@
 #include "support/root_ids.hpp"
 #include "support/temp_dir.hpp"
 #include "util/process.hpp"
+#include "util/text.hpp"
 
 using namespace lxdcore;
 using namespace lxdcore::test;
@@ -63,6 +65,29 @@ public:
 private:
     fs::path root_;
     Process process_;
+};
+
+/// The fields of a mount in the guest, as the kernel tells them.
+std::string mount_line(const Guest& guest, const std::string& path) {
+    for (const auto& line : text::split(read_file("/proc/" + std::to_string(guest.pid()) + "/mountinfo"), '\n'))
+        if (line.find(" " + path + " ") != std::string::npos) return line;
+    return {};
+}
+
+/// Makes a directory a mount that passes on what is mounted below.
+class SharedMount {
+public:
+    explicit SharedMount(const fs::path& path) : path_{path.string()} {
+        REQUIRE(::mount(path_.c_str(), path_.c_str(), nullptr, MS_BIND, nullptr) == 0);
+        REQUIRE(::mount(nullptr, path_.c_str(), nullptr, MS_PRIVATE, nullptr) == 0);
+        REQUIRE(::mount(nullptr, path_.c_str(), nullptr, MS_SHARED, nullptr) == 0);
+    }
+    ~SharedMount() { ::umount2(path_.c_str(), MNT_DETACH); }
+    SharedMount(const SharedMount&) = delete;
+    SharedMount& operator=(const SharedMount&) = delete;
+
+private:
+    std::string path_;
 };
 
 struct World {
@@ -144,6 +169,71 @@ TEST_CASE("options of a hot-plugged disk hold") {
         disk->plug(world.target(guest), {});
         CHECK(guest.run({"cat", "/etc/single"}) == "one file");
     }
+}
+
+TEST_CASE("mount options of a hot-plugged disk hold, and the guest cannot take them away") {
+    World world;
+    fs::copy_file("/usr/bin/busybox", world.source / "echo");
+    Guest guest{world.root};
+    world.disk("/mnt", {{"raw.mount.options", "noexec,nosuid,nodev,noatime,sync"}})->plug(world.target(guest), {});
+    const auto options = text::split(text::split(mount_line(guest, "/mnt"), ' ').at(5), ',');
+    for (const char* option : {"rw", "noexec", "nosuid", "nodev", "noatime"}) {
+        CAPTURE(option);
+        CHECK(std::find(options.begin(), options.end(), option) != options.end());
+    }
+    const auto refused = [&] {
+        return guest.run({"sh", "-c", "/mnt/echo out"}).find("ermission denied") != std::string::npos;
+    };
+    CHECK(refused());
+    CHECK_FALSE(guest.run({"mount", "-o", "remount,bind,exec", "/mnt"}).empty());
+    CHECK(refused());
+    world.disk("/exec")->plug(world.target(guest), {});
+    CHECK(guest.run({"sh", "-c", "/exec/echo out"}) == "out\n");
+}
+
+TEST_CASE("the read-only option is as good as the key") {
+    World world;
+    ::chmod(world.source.c_str(), 0777);
+    Guest guest{world.root};
+    world.disk("/mnt", {{"raw.mount.options", "ro"}})->plug(world.target(guest), {});
+    CHECK(guest.run({"touch", "/mnt/x"}).find("Read-only") != std::string::npos);
+}
+
+TEST_CASE("mounts below a hot-plugged disk go where its propagation says") {
+    World world;
+    fs::create_directories(world.source / "below");
+    const SharedMount shared{world.source};
+    Guest guest{world.root};
+    const auto plug = [&](const std::string& mode) {
+        world.disk("/mnt", mode.empty() ? api::StringMap{} : api::StringMap{{"propagation", mode}})
+            ->plug(world.target(guest), {});
+        return mount_line(guest, "/mnt");
+    };
+    const auto on_host = [&] { return run_checked({"cat", "/proc/self/mountinfo"}).find(world.source / "below"); };
+    SUBCASE("from the host to the guest unless it says something") {
+        const auto line = plug("");
+        CHECK(line.find(" master:") != std::string::npos);
+        CHECK(line.find(" shared:") == std::string::npos);
+        guest.run({"mount", "-t", "tmpfs", "none", "/mnt/below"});
+        CHECK_FALSE(mount_line(guest, "/mnt/below").empty());
+        CHECK(on_host() == std::string::npos);
+        guest.run({"umount", "/mnt/below"});
+        const SharedMount more{world.source / "below"};
+        CHECK_FALSE(mount_line(guest, "/mnt/below").empty());
+    }
+    SUBCASE("private: not at all") {
+        CHECK(plug("private").find(" master:") == std::string::npos);
+        const SharedMount more{world.source / "below"};
+        CHECK(mount_line(guest, "/mnt/below").empty());
+    }
+    SUBCASE("shared: among the guest's own mounts, never back to the host") {
+        const auto line = plug("rshared");
+        CHECK(line.find(" shared:") != std::string::npos);
+        CHECK(line.find(" master:") != std::string::npos);
+        guest.run({"mount", "-t", "tmpfs", "none", "/mnt/below"});
+        CHECK(on_host() == std::string::npos);
+    }
+    SUBCASE("unbindable") { CHECK(plug("unbindable").find(" unbindable ") != std::string::npos); }
 }
 
 TEST_CASE("links of the guest cannot lead a disk to the host") {

@@ -146,6 +146,39 @@ TEST_CASE("kernel limits and sysctls are those of the guest's init") {
                          "Initialize LXC: Failed to set LXC config: lxc.prlimit.nofile=many", Error);
 }
 
+TEST_CASE("a command has the kernel limits that its container was started with") {
+    World world;
+    world.create("it-ulimit", {{"limits.kernel.nofile", "3000:4000"},
+                               {"limits.kernel.core", "0"},
+                               {"limits.kernel.memlock", "128000:256000"},
+                               {"limits.kernel.stack", "4096000"},
+                               {"limits.kernel.nproc", "700:900"}});
+    world.start("it-ulimit");
+    constexpr const char* kHeld = "test $(ulimit -Sn) = 3000 && test $(ulimit -Hn) = 4000 && test $(ulimit -c) = 0 && "
+                                  "test $(ulimit -Sl) = 125 && test $(ulimit -Hl) = 250 && "
+                                  "test $(ulimit -s) = 4000 && test $(ulimit -Su) = 700 && test $(ulimit -Hu) = 900";
+    CHECK(world.run("it-ulimit", kHeld) == 0);
+    CHECK(world.run("it-ulimit", "ulimit -Hn 5000") != 0);
+    world.set("it-ulimit", {{"limits.kernel.nofile", "50"}, {"limits.kernel.core", ""}});
+    CHECK(world.run("it-ulimit", kHeld) == 0);
+    world.close();
+    world.open();
+    CHECK(world.run("it-ulimit", kHeld) == 0);
+    world.stop("it-ulimit");
+    world.start("it-ulimit");
+    CHECK(world.run("it-ulimit", "test $(ulimit -Sn) = 50 && test $(ulimit -Hn) = 50") == 0);
+}
+
+TEST_CASE("a container and its commands can open as many files as they are given, not as many as the daemon") {
+    World world;
+    world.close();
+    world.open([](CoreOptions& options) { options.guest_file_limit = 777; });
+    world.create("it-nofile");
+    world.start("it-nofile");
+    CHECK(text::trim(limit_line(world.pid("it-nofile"), "Max open files")).starts_with("777 "));
+    CHECK(world.run("it-nofile", "test $(ulimit -Sn) = 777") == 0);
+}
+
 TEST_CASE("rates of disks reach the block layer and leave it again") {
     World world;
     const auto block = block_device_of(world.path().string());
@@ -284,6 +317,8 @@ TEST_CASE("what this host has no controller for is refused, and what it has is a
     world.stop("it-rest");
     world.start("it-rest");
     const Kernel again{world.pid("it-rest")};
+    if (!weight.empty())
+        CHECK(again.value(weight.starts_with("io.") ? "io" : "blkio", weight, weight).ends_with("700"));
     if (world.config("it-rest", "limits.hugepages.2MB") == "4MiB")
         CHECK(again.value("hugetlb", "hugetlb.2MB.limit_in_bytes", "hugetlb.2MB.max") == "4194304");
 }

@@ -32,7 +32,7 @@ TEST_CASE("logs of an instance go after two days, and nothing else of it") {
     const Logs logs;
     for (const auto* folder : {"c1", "p_c2"}) {
         const auto in = std::string{folder} + "/";
-        for (const auto* name : {"lxc.log", "lxc.log.old", "console.log", "forkstart.log"})
+        for (const auto* name : {"lxc.log", "lxc.log.old", "console.log", "console.log.1", "forkstart.log"})
             logs.add(in + name, 49);
         for (const auto* name : {"lxc.conf", "exec_1.stdout", "exec_1.stderr", "note.txt", "a.log.1"})
             logs.add(in + name, 900);
@@ -42,7 +42,7 @@ TEST_CASE("logs of an instance go after two days, and nothing else of it") {
     logs.expire();
     for (const auto* folder : {"c1", "p_c2"}) {
         const auto in = std::string{folder} + "/";
-        for (const auto* name : {"lxc.log", "lxc.log.old", "console.log", "forkstart.log"}) {
+        for (const auto* name : {"lxc.log", "lxc.log.old", "console.log", "console.log.1", "forkstart.log"}) {
             CAPTURE(name);
             CHECK(!logs.has(in + name));
         }
@@ -56,11 +56,12 @@ TEST_CASE("logs of an instance go after two days, and nothing else of it") {
 
 TEST_CASE("the logs that a running instance writes stay") {
     const Logs logs;
-    for (const auto* name : {"c1/lxc.log", "c1/console.log", "c1/lxc.log.old", "p_c2/lxc.log"})
+    for (const auto* name : {"c1/lxc.log", "c1/console.log", "c1/console.log.1", "c1/lxc.log.old", "p_c2/lxc.log"})
         logs.add(name, 100);
     logs.expire({"c1"});
     CHECK(logs.has("c1/lxc.log"));
     CHECK(logs.has("c1/console.log"));
+    CHECK(logs.has("c1/console.log.1"));
     CHECK(!logs.has("c1/lxc.log.old"));
     CHECK(!logs.has("p_c2/lxc.log"));
 }
