@@ -166,10 +166,23 @@ void memory(std::string_view value) {
     if (text::parse_bytes(value) == 0) refuse("Memory limit can't be 0");
 }
 
+/// What go-yaml calls a value that is no mapping: its tag, and a scalar's text as far as it shows it.
+std::string yaml_kind(const nlohmann::json& value) {
+    if (value.is_array()) return "!!seq";
+    constexpr std::size_t kShown = 10;
+    auto text = value.is_string() ? value.get<std::string>() : value.dump();
+    if (text.size() > kShown) text = text.substr(0, kShown - 3) + "...";
+    const char* tag = value.is_string()           ? "str"
+                      : value.is_boolean()        ? "bool"
+                      : value.is_number_integer() ? "int"
+                                                  : "float";
+    return fmt::format("!!{} `{}`", tag, text);
+}
+
 void yaml(std::string_view value) {
     const auto document = api::parse_yaml(value);
     if (!document.is_object() && !document.is_null())
-        refuse("yaml: unmarshal errors:\n  line 1: cannot unmarshal a plain value into an object");
+        refuse("yaml: unmarshal errors:\n  line 1: cannot unmarshal {} into struct {{}}", yaml_kind(document));
 }
 
 void user_data(std::string_view value) {

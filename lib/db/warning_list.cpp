@@ -7,7 +7,7 @@ namespace lxdcore::db {
 
 namespace {
 
-/// Entity types: 1 image, 2 profile, 3 project, 5 instance, 12 storage pool.
+/// Entity types: 1 image, 2 profile, 3 project, 5 instance, 8 network, 12 storage pool.
 constexpr const char* kSelect = R"sql(
 SELECT w.uuid, IFNULL(wp.name, ''), w.type_code, w.status, w.count, w.first_seen_date, w.last_seen_date,
     w.last_message, IFNULL(CASE w.entity_type_code
@@ -18,6 +18,8 @@ SELECT w.uuid, IFNULL(wp.name, ''), w.type_code, w.status, w.count, w.first_seen
         WHEN 3 THEN (SELECT '/1.0/projects/' || e.name FROM projects AS e WHERE e.id = w.entity_id)
         WHEN 5 THEN (SELECT '/1.0/instances/' || e.name || CASE p.name WHEN 'default' THEN '' ELSE '?project=' ||
             p.name END FROM instances AS e JOIN projects AS p ON p.id = e.project_id WHERE e.id = w.entity_id)
+        WHEN 8 THEN (SELECT '/1.0/networks/' || e.name || CASE p.name WHEN 'default' THEN '' ELSE '?project=' ||
+            p.name END FROM networks AS e JOIN projects AS p ON p.id = e.project_id WHERE e.id = w.entity_id)
         WHEN 12 THEN (SELECT '/1.0/storage-pools/' || e.name FROM storage_pools AS e WHERE e.id = w.entity_id)
     END, '')
 FROM warnings AS w LEFT JOIN projects AS wp ON wp.id = w.project_id)sql";

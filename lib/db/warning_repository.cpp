@@ -11,13 +11,13 @@ namespace lxdcore::db {
 
 namespace {
 
-enum Kind : int { kInstance = 5, kStoragePool = 12 }; ///< warnings.entity_type_code
+enum Kind : int { kInstance = 5, kNetwork = 8, kStoragePool = 12 }; ///< warnings.entity_type_code
 enum Status : int { kNew = 1, kResolved = 3 };
 
 struct Entity {
-    Kind kind;
+    Value kind;    ///< null: the host
     Value project; ///< null: in none
-    std::int64_t id = 0;
+    Value id;
 };
 
 std::optional<Entity> find_entity(Transaction& tx, const std::string& project, const std::string& instance) {
@@ -25,14 +25,22 @@ std::optional<Entity> find_entity(Transaction& tx, const std::string& project, c
                          "WHERE p.name = :project AND i.name = :name",
                          {{":project", project}, {":name", instance}});
     if (!rows.next()) return std::nullopt;
-    return Entity{kInstance, rows.int64(0), rows.int64(1)};
+    return Entity{std::int64_t{kInstance}, rows.int64(0), rows.int64(1)};
 }
 
 std::optional<Entity> find_pool(Transaction& tx, const std::string& pool) {
     auto rows = tx.query("SELECT id FROM storage_pools WHERE name = :name", {{":name", pool}});
     if (!rows.next()) return std::nullopt;
-    return Entity{kStoragePool, nullptr, rows.int64(0)};
+    return Entity{std::int64_t{kStoragePool}, nullptr, rows.int64(0)};
 }
+
+std::optional<Entity> find_network(Transaction& tx, const std::string& network) {
+    auto rows = tx.query("SELECT project_id, id FROM networks WHERE name = :name", {{":name", network}});
+    if (!rows.next()) return std::nullopt;
+    return Entity{std::int64_t{kNetwork}, rows.int64(0), rows.int64(1)};
+}
+
+const Entity kHost{nullptr, nullptr, nullptr};
 
 struct Found {
     std::int64_t id = 0, status = 0;
@@ -40,7 +48,7 @@ struct Found {
 
 std::optional<Found> find_warning(Transaction& tx, WarningType type, const Entity& entity) {
     auto rows = tx.query("SELECT id, status FROM warnings WHERE type_code = :type AND project_id IS :project "
-                         "AND entity_type_code = :kind AND entity_id = :entity",
+                         "AND entity_type_code IS :kind AND entity_id IS :entity",
                          {{":type", static_cast<int>(type)},
                           {":project", entity.project},
                           {":kind", entity.kind},
@@ -97,6 +105,21 @@ void WarningRepository::raise_pool(Transaction& tx, WarningType type, const std:
 void WarningRepository::resolve_pool(Transaction& tx, WarningType type, const std::string& pool) const {
     if (const auto entity = find_pool(tx, pool)) resolve_on(tx, type, *entity);
 }
+
+void WarningRepository::raise_network(Transaction& tx, WarningType type, const std::string& network,
+                                      const std::string& message) const {
+    if (const auto entity = find_network(tx, network)) raise_on(tx, type, *entity, message);
+}
+
+void WarningRepository::resolve_network(Transaction& tx, WarningType type, const std::string& network) const {
+    if (const auto entity = find_network(tx, network)) resolve_on(tx, type, *entity);
+}
+
+void WarningRepository::raise_host(Transaction& tx, WarningType type, const std::string& message) const {
+    raise_on(tx, type, kHost, message);
+}
+
+void WarningRepository::resolve_host(Transaction& tx, WarningType type) const { resolve_on(tx, type, kHost); }
 
 bool WarningRepository::unresolved(Transaction& tx, WarningType type, const std::string& project,
                                    const std::string& instance) const {

@@ -268,11 +268,17 @@ private:
 
     // --- changing ---
     void apply_change(const Loaded& before, Loaded after, bool user_requested);
-    api::StringMap apply_devices(const Loaded& before, const Loaded& after);
+    void plan_idmap(const Loaded& before, Loaded& after) const;
+    struct DeviceChange;
+    api::StringMap apply_devices(const Loaded& before, const Loaded& after, Rollback& undo);
+    void apply_running(const Loaded& before, Loaded& after, const Running& running, Rollback& undo);
+    void set_root_size(const Loaded& instance) const;
     void apply_limits(const Loaded& after, const Running& running);
-    void apply_disk_limits(const Loaded& before, const Loaded& after, const Running& running) const;
+    void apply_disk_limits(const std::vector<BlockRate>& before, const std::vector<BlockRate>& after,
+                           const Running& running) const;
     CgroupLimits limits(const Loaded& instance) const; ///< without limits.cpu
     std::vector<BlockRate> disk_rates(const Loaded& instance) const;
+    std::vector<BlockRate> old_disk_rates(const Loaded& instance) const;
     void run_rename(const InstanceRef& ref, const std::string& to);
     void run_remove(const InstanceRef& ref);
     void forget_directories(const InstanceRef& ref) const;
@@ -335,7 +341,8 @@ private:
 
     // --- the guest's view ---
     Loaded seen_by(const Caller& caller) const;
-    void update_guest_api(const Loaded& before, const Loaded& after, const Running& running);
+    void switch_guest_api(const Loaded& before, const Loaded& after, const Running& running);
+    void tell_guest(const Loaded& before, const Loaded& after);
 
     void lifecycle(const InstanceRef& ref, const std::string& action) const;
     /// Queues work that must not outlive this object.

@@ -5,7 +5,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "instance/host_warnings.hpp"
 #include "instance/log_expiry.hpp"
+#include "instance/lxc/apparmor_loader.hpp"
 #include "instance/lxc/lxc_config.hpp"
 #include "instance/lxc/lxc_runtime.hpp"
 #include "instance/manager.hpp"
@@ -36,6 +38,11 @@ void Manager::start() {
     repair();
     repair_backups();
     adopt();
+    try {
+        note_host_problems(s_.global, host_problems(cgroups_, apparmor_problem()));
+    } catch (const Error& error) {
+        s_.log.warning("Failed to keep warnings about the host", {{"err", error.what()}});
+    }
     snapshot_timer_ = std::make_unique<MinuteTimer>(
         [this](Schedule::Time last, Schedule::Time now) { post([this, last, now] { snapshots_due(last, now); }); });
     post([this] { expire_logs_daily(); });

@@ -6,6 +6,7 @@
 #include <lxdcore/api/codec.hpp>
 
 #include "config/config_keys.hpp"
+#include "device/disk_limits.hpp"
 #include "instance/architecture.hpp"
 #include "instance/kernel_modules.hpp"
 #include "instance/manager.hpp"
@@ -58,6 +59,26 @@ bool map_differs(const Loaded& before, const Loaded& after) {
     for (const char* key : {"security.privileged", "raw.idmap", "raw.lxc"})
         if (before.value(key) != after.value(key)) return true;
     return isolation_differs(before, after) || !after.row.config.contains("volatile.idmap.next");
+}
+
+std::string root_size(const Loaded& instance) {
+    const auto* root = find_root_disk(instance.devices);
+    if (root == nullptr || !root->second.contains("size")) return {};
+    return root->second.at("size");
+}
+
+/// What a disk itself would say of its new rates.
+void check_rates(const Loaded& before, const Loaded& after) {
+    for (const auto& [name, disk] : after.devices) {
+        const auto old = before.devices.find(name);
+        if (!device::has_disk_limits(disk) || old == before.devices.end() || old->second == disk) continue;
+        try {
+            (void)device::disk_rate(disk);
+        } catch (Error& error) {
+            error.add_context("Failed to update device " + text::quote(name));
+            throw;
+        }
+    }
 }
 
 void drop_empty(api::StringMap& map) {
@@ -140,55 +161,74 @@ void Manager::apply_change(const Loaded& before, Loaded after, bool user_request
     check_kernel_limits(after.config);
 
     const auto running = runtime_.find(ref);
-    for (const auto& [key, value] : apply_devices(before, after))
-        after.row.config[key] = value;
-    if (running) hold_volumes(after);
-    drop_empty(after.row.config);
-    if (const auto modules = after.value("linux.kernel_modules");
-        running && modules != before.value("linux.kernel_modules"))
-        load_kernel_modules(modules);
     Rollback undo;
     undo.add([&] { release_slot(ref); });
-    if (map_differs(before, after)) {
-        if (isolation_differs(before, after)) after.row.config.erase("volatile.idmap.base"); // a new place
-        try {
-            const auto next = next_idmap(after);
-            after.row.config["volatile.idmap.next"] = next.map.json();
-            after.row.config["volatile.idmap.base"] = std::to_string(next.base);
-        } catch (const Error& error) {
-            throw Error{ErrorCode::Internal, std::string{"Failed to get ID map: "} + error.what()};
+    plan_idmap(before, after);
+    if (cloud_init_differs(before, after)) after.row.config["volatile.cloud-init.instance-id"] = text::uuid4();
+    if (running) {
+        apply_running(before, after, *running, undo);
+    } else {
+        for (const auto& [key, value] : apply_devices(before, after, undo))
+            after.row.config[key] = value;
+        if (const auto size = root_size(after); size != root_size(before)) {
+            undo.add([&] { set_root_size(before); });
+            set_root_size(after);
         }
     }
-    if (cloud_init_differs(before, after)) after.row.config["volatile.cloud-init.instance-id"] = text::uuid4();
-    const auto limits = [](const api::StringMap& config) {
-        return std::vector<api::StringMap::value_type>{config.lower_bound("limits."), config.lower_bound("limits/")};
-    };
-    const bool limited = limits(before.config) != limits(after.config);
-    if (running && limited) {
-        undo.add([&] { apply_limits(before, *running); });
-        apply_limits(after, *running);
-    }
-    if (running) {
-        undo.add([&] { apply_disk_limits(after, before, *running); });
-        apply_disk_limits(before, after, *running);
-    }
+    drop_empty(after.row.config);
     s_.global.write([&](db::Transaction& tx) { repo_.update(tx, after.row); });
     undo.commit();
     release_slot(ref);
-    if (running) update_guest_api(before, after, *running);
-    if (running && (before.value("raw.apparmor") != after.value("raw.apparmor") ||
-                    before.value("security.nesting") != after.value("security.nesting")))
-        (void)apply_apparmor(after, running->idmap.ranges.empty());
-    const auto size = [](const Loaded& instance) {
-        for (const auto& [name, device] : instance.devices)
-            if (const auto path = device.find("path"); path != device.end() && path->second == "/")
-                if (const auto it = device.find("size"); it != device.end()) return it->second;
-        return std::string{};
-    };
-    if (const auto now = size(after); now != size(before))
-        s_.storage.set_instance_quota(ref.project, ref.name, now.empty() ? 0 : text::parse_bytes(now));
+    if (running) tell_guest(before, after);
     write_backup_file(ref);
     if (user_requested) lifecycle(ref, "instance-updated");
+}
+
+void Manager::set_root_size(const Loaded& instance) const {
+    const auto size = root_size(instance);
+    s_.storage.set_instance_quota(instance.row.project, instance.row.name, size.empty() ? 0 : text::parse_bytes(size));
+}
+
+/// The next start's id map, where it is another.
+void Manager::plan_idmap(const Loaded& before, Loaded& after) const {
+    if (!map_differs(before, after)) return;
+    if (isolation_differs(before, after)) after.row.config.erase("volatile.idmap.base"); // a new place
+    try {
+        const auto next = next_idmap(after);
+        after.row.config["volatile.idmap.next"] = next.map.json();
+        after.row.config["volatile.idmap.base"] = std::to_string(next.base);
+    } catch (const Error& error) {
+        throw Error{ErrorCode::Internal, std::string{"Failed to get ID map: "} + error.what()};
+    }
+}
+
+/// Brings the running container to @p after; the steps of @p undo bring it back.
+void Manager::apply_running(const Loaded& before, Loaded& after, const Running& running, Rollback& undo) {
+    if (const auto modules = after.value("linux.kernel_modules"); modules != before.value("linux.kernel_modules"))
+        load_kernel_modules(modules);
+    check_rates(before, after);
+    const auto rates_before = old_disk_rates(before), rates_after = disk_rates(after);
+    undo.add([&] { hold_volumes(before); });
+    for (const auto& [key, value] : apply_devices(before, after, undo))
+        after.row.config[key] = value;
+    hold_volumes(after);
+    const auto limits = [](const api::StringMap& config) {
+        return std::vector<api::StringMap::value_type>{config.lower_bound("limits."), config.lower_bound("limits/")};
+    };
+    if (limits(before.config) != limits(after.config)) {
+        undo.add([&] { apply_limits(before, running); });
+        apply_limits(after, running);
+    }
+    undo.add([&, rates_before, rates_after] { apply_disk_limits(rates_after, rates_before, running); });
+    apply_disk_limits(rates_before, rates_after, running);
+    if (before.value("raw.apparmor") != after.value("raw.apparmor") ||
+        before.value("security.nesting") != after.value("security.nesting")) {
+        const bool privileged = running.idmap.ranges.empty();
+        undo.add([&, privileged] { (void)apply_apparmor(before, privileged); });
+        (void)apply_apparmor(after, privileged);
+    }
+    undo.add([&] { switch_guest_api(after, before, running); });
+    switch_guest_api(before, after, running);
 }
 
 OperationPtr Manager::rename(const InstanceRef& ref, const api::InstancePost& request) {

@@ -91,91 +91,120 @@ void Manager::release_devices(const Loaded& instance, const IdMap& map, api::Str
     }
 }
 
-/// Brings the devices from @p before to @p after, on the running container too; gives the volatile keys to store.
-api::StringMap Manager::apply_devices(const Loaded& before, const Loaded& after) {
-    api::StringMap changes;
-    const auto running = runtime_.find(after.ref());
-    const auto map = running ? running->idmap : IdMap{};
-    const auto path = devices_path(after.ref());
-    const auto seen_by = [&](const Loaded& instance) {
-        auto seen = target(instance, map, path);
+/// One change of the devices; its steps back hold it, and both configurations outlive them.
+struct Manager::DeviceChange {
+    Manager& manager;
+    const Loaded &before, &after;
+    std::optional<Running> running;
+    IdMap map;
+    std::string path;
+    api::StringMap changes = {}; ///< volatile keys to store
+
+    device::Target seen_by(const Loaded& instance) const {
+        auto seen = manager.target(instance, map, path);
         if (running) {
             seen.init_pid = running->init_pid;
             seen.init_pidfd = running->init_pidfd->get();
         }
         return seen;
-    };
-    const auto remove = [&](const std::string& name) {
-        auto device = make_device(name, before.devices.at(name));
-        const auto seen = seen_by(before);
-        const auto current = device_volatile(before.row.config, name);
-        if (running) (void)device->unplug(seen, current);
-        device->removed(seen, current);
-        for (const auto& [key, value] : current)
-            changes["volatile." + name + "." + key] = "";
-    };
-    const auto add = [&](const std::string& name, const Loaded& instance, const device::Volatile& kept) {
-        auto device = make_device(name, instance.devices.at(name));
-        const auto seen = seen_by(instance);
-        auto values = added_values(*device, seen, kept);
+    }
+    std::unique_ptr<device::Device> make(const std::string& name, const Loaded& instance) const {
+        return manager.make_device(name, instance.devices.at(name));
+    }
+    void plug(const std::string& name, const Loaded& instance, device::Volatile values) {
         if (running)
-            for (const auto& [key, value] : device->plug(seen, values))
+            for (const auto& [key, value] : make(name, instance)->plug(seen_by(instance), values))
                 values[key] = value;
         store_device_volatile(changes, name, values);
-    };
+    }
+    void unplug(const std::string& name, const Loaded& instance, const device::Volatile& values) const {
+        if (running) (void)make(name, instance)->unplug(seen_by(instance), values);
+    }
+    device::Volatile kept(const std::string& name, const Loaded& instance) const {
+        return device_volatile(instance.row.config, name);
+    }
 
-    // All checks come before the first change.
-    for (const auto& [name, config] : after.devices) {
-        const auto it = before.devices.find(name);
-        if (it != before.devices.end() && it->second == config) continue;
-        try {
-            make_device(name, config)->validate(seen_by(after), false);
-        } catch (Error& error) {
-            error.add_context(fmt::format("Invalid devices: Device validation failed for {}", text::quote(name)));
-            throw;
+    /// All checks come before the first change.
+    void validate() const {
+        for (const auto& [name, config] : after.devices) {
+            const auto it = before.devices.find(name);
+            if (it != before.devices.end() && it->second == config) continue;
+            try {
+                make(name, after)->validate(seen_by(after), false);
+            } catch (Error& error) {
+                error.add_context(fmt::format("Invalid devices: Device validation failed for {}", text::quote(name)));
+                throw;
+            }
         }
     }
-    Rollback undo;
+    void add(const std::string& name, const Loaded& instance) {
+        const auto device = make(name, instance);
+        plug(name, instance, added_values(*device, seen_by(instance), kept(name, instance)));
+    }
+    void remove(const std::string& name, const Loaded& instance, const device::Volatile& values) {
+        unplug(name, instance, values);
+        make(name, instance)->removed(seen_by(instance), values);
+        for (const auto& [key, value] : values)
+            changes["volatile." + name + "." + key] = "";
+    }
+    /// A device that is plugged once more may have another name on the host.
+    void remember(const std::string& name) {
+        api::StringMap values;
+        store_device_volatile(values, name, device_volatile(changes, name));
+        manager.set_config(before, values);
+    }
+    void update(const std::string& name, const Loaded& from, const Loaded& to) const {
+        make(name, to)->update(seen_by(to), from.devices.at(name), kept(name, after));
+    }
+};
+
+/// Brings the devices from @p before to @p after, on the running container too; gives the volatile keys to store. What
+/// was done until a failure, @p undo takes back, which must go before the two configurations.
+api::StringMap Manager::apply_devices(const Loaded& before, const Loaded& after, Rollback& undo) {
+    const auto running = runtime_.find(after.ref());
+    const auto change = std::make_shared<DeviceChange>(DeviceChange{.manager = *this,
+                                                                    .before = before,
+                                                                    .after = after,
+                                                                    .running = running,
+                                                                    .map = running ? running->idmap : IdMap{},
+                                                                    .path = devices_path(after.ref())});
+    change->validate();
     for (const auto& [name, config] : before.devices) {
-        const auto it = after.devices.find(name);
-        if (it != after.devices.end()) continue;
-        remove(name);
-        undo.add([&, name] { add(name, before, device_volatile(before.row.config, name)); });
+        if (after.devices.contains(name)) continue;
+        change->remove(name, before, change->kept(name, before));
+        undo.add([change, name = name] {
+            change->add(name, change->before);
+            change->remember(name);
+        });
     }
     for (const auto& name : start_order(after.devices)) {
-        const auto& config = after.devices.at(name);
         const auto it = before.devices.find(name);
-        if (it != before.devices.end() && it->second == config) continue;
         if (it == before.devices.end()) {
-            add(name, after, device_volatile(after.row.config, name));
-            undo.add([&, name] {
-                auto device = make_device(name, after.devices.at(name));
-                if (running) (void)device->unplug(seen_by(after), device_volatile(changes, name));
-                device->removed(seen_by(after), device_volatile(changes, name));
-            });
+            change->add(name, after);
+            undo.add([change, name] { change->remove(name, change->after, device_volatile(change->changes, name)); });
+        } else if (const auto& config = after.devices.at(name); it->second == config) {
             continue;
-        }
-        auto device = make_device(name, config);
-        const auto current = device_volatile(after.row.config, name);
-        if (device->can_update(it->second)) {
-            if (!running) continue;
+        } else if (!running) {
+            continue;
+        } else if (make_device(name, config)->can_update(it->second)) {
             try {
-                device->update(seen_by(after), it->second, current);
+                change->update(name, before, after);
             } catch (Error& error) {
                 error.add_context("Failed to update device " + text::quote(name));
                 throw;
             }
-            undo.add([&, name] {
-                make_device(name, before.devices.at(name))
-                    ->update(seen_by(before), after.devices.at(name), device_volatile(after.row.config, name));
+            undo.add([change, name] { change->update(name, change->after, change->before); });
+        } else {
+            change->unplug(name, before, change->kept(name, after));
+            undo.add([change, name] {
+                change->plug(name, change->before, change->kept(name, change->before));
+                change->remember(name);
             });
-        } else if (running) {
-            (void)make_device(name, it->second)->unplug(seen_by(before), current);
-            store_device_volatile(changes, name, device->plug(seen_by(after), current));
+            change->plug(name, after, change->kept(name, after));
+            undo.add([change, name] { change->unplug(name, change->after, device_volatile(change->changes, name)); });
         }
     }
-    undo.commit();
-    return changes;
+    return change->changes;
 }
 
 } // namespace lxdcore::instance

@@ -106,29 +106,34 @@ std::unique_ptr<EventSubscription> Manager::subscribe(const Caller& caller, std:
     return subscription;
 }
 
-/// Tells the guest what changed, and gives or takes its /dev/lxd. The caller holds the claim.
-void Manager::update_guest_api(const Loaded& before, const Loaded& after, const Running& running) {
-    const auto ref = after.ref();
-    const bool was = offers_guest_api(before), is = offers_guest_api(after);
-    if (was != is) {
-        const bool mapped = !running.idmap.ranges.empty();
-        if (is) {
-            const auto dir = s_.state_dir.make_dir("devlxd", 0755);
-            const UniqueFd tree{static_cast<int>(
-                ::syscall(SYS_open_tree, dir.fd(), "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH))};
-            if (!tree) throw_errno("clone mount of devlxd");
-            s_.helper.call(
-                "mount",
-                {{"target", kGuestPath}, {"directory", true}, {"user_namespace", mapped}, {"pid", running.init_pid}},
-                {{tree.get(), 5}, {running.init_pidfd->get(), 6}});
-        } else {
-            s_.helper.call("unmount", {{"target", kGuestPath}, {"user_namespace", mapped}},
-                           {{running.init_pidfd->get(), 5}});
-            guests_->remove(ref, running_guest(after), nullptr, {}, "/" + std::string{kGuestPath});
-            guest_events_.end(ref);
-        }
+/// Gives or takes the guest's /dev/lxd. The caller holds the claim.
+void Manager::switch_guest_api(const Loaded& before, const Loaded& after, const Running& running) {
+    const bool is = offers_guest_api(after);
+    if (offers_guest_api(before) == is) return;
+    const bool mapped = !running.idmap.ranges.empty();
+    if (is) {
+        const auto dir = s_.state_dir.make_dir("devlxd", 0755);
+        const UniqueFd tree{static_cast<int>(
+            ::syscall(SYS_open_tree, dir.fd(), "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH))};
+        if (!tree) throw_errno("clone mount of devlxd");
+        s_.helper.call(
+            "mount",
+            {{"target", kGuestPath}, {"directory", true}, {"user_namespace", mapped}, {"pid", running.init_pid}},
+            {{tree.get(), 5}, {running.init_pidfd->get(), 6}});
+    } else {
+        s_.helper.call("unmount", {{"target", kGuestPath}, {"user_namespace", mapped}},
+                       {{running.init_pidfd->get(), 5}});
+        guests_->remove(after.ref(), running_guest(after), nullptr, {}, "/" + std::string{kGuestPath});
     }
-    if (!is) return;
+}
+
+/// What changed, as it is stored by now.
+void Manager::tell_guest(const Loaded& before, const Loaded& after) {
+    const auto ref = after.ref();
+    if (!offers_guest_api(after)) {
+        if (offers_guest_api(before)) guest_events_.end(ref);
+        return;
+    }
     guest_events_.config_changed(ref, before.config, after.config);
     guest_events_.devices_changed(ref, before.devices, after.devices,
                                   [this](const std::string& name, const api::Device& was, const api::Device& now) {

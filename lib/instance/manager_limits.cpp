@@ -59,16 +59,20 @@ void Manager::apply_limits(const Loaded& after, const Running& running) {
     balancer_.claim(after.ref(), after.value("limits.cpu"), running.cgroup, true);
 }
 
-void Manager::apply_disk_limits(const Loaded& before, const Loaded& after, const Running& running) const {
-    const auto limited = [](const Loaded& instance) {
-        api::Devices out;
-        for (const auto& [name, device] : instance.devices)
-            if (device::has_disk_limits(device)) out[name] = device;
-        return out;
-    };
-    if (limited(before) == limited(after)) return;
-    Cgroup{cgroups_, running.cgroup}.apply(
-        block_items(cgroups_, device::changed_rates(disk_rates(before), disk_rates(after))));
+/// As far as its disks can still be found.
+std::vector<BlockRate> Manager::old_disk_rates(const Loaded& instance) const {
+    try {
+        return disk_rates(instance);
+    } catch (const Error& error) {
+        s_.log.warning("Failed to find the disks", {{"instance", instance.row.name}, {"err", error.what()}});
+        return {};
+    }
+}
+
+void Manager::apply_disk_limits(const std::vector<BlockRate>& before, const std::vector<BlockRate>& after,
+                                const Running& running) const {
+    if (before == after) return;
+    Cgroup{cgroups_, running.cgroup}.apply(block_items(cgroups_, device::changed_rates(before, after)));
 }
 
 } // namespace lxdcore::instance

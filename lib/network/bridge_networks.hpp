@@ -5,12 +5,14 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "db/intents.hpp"
 #include "db/network_repository.hpp"
+#include "db/warning_repository.hpp"
 #include "network/network_manager.hpp"
 #include "network/network_runtime.hpp"
 #include "util/entity_locks.hpp"
@@ -66,10 +68,13 @@ private:
     void repair();
     void repair_rename(const std::string& from, const std::string& to);
     void maintain(const std::stop_token& stop);
+    /// Keeps the warning that a network could not be started, or settles it ("").
+    void note(const std::map<std::string, std::string>& problems) noexcept;
 
     db::Database& global_;
     db::IntentLog intents_;
     db::NetworkRepository repository_;
+    db::WarningRepository warnings_;
     Dir networks_;
     EventService& events_;
     const Logger& log_;
@@ -80,6 +85,7 @@ private:
     std::mutex wake_mutex_;
     std::condition_variable_any wake_;
     bool poked_ = false;
+    std::set<std::string> unavailable_; ///< from the start; after it the maintenance thread's
     std::jthread maintenance_;
 };
 

@@ -84,14 +84,36 @@ void BridgeNetworks::start() {
     } catch (const Error& e) { // the intents stay and the next start tries again
         log_.error("Failed repairing interrupted network changes", {{"err", e.what()}});
     }
+    std::map<std::string, std::string> problems;
     for (const db::NetworkRow& row : global_.read_value([&](db::Transaction& tx) { return repository_.list(tx); })) {
         try {
+            problems[row.name] = "";
             runtime(row.name)->up(parse_bridge_config(row.config));
         } catch (const Error& e) {
             log_.error("Failed initializing network", {{"network", row.name}, {"err", e.what()}});
+            problems[row.name] = std::string{"Failed starting: "} + e.what();
+            unavailable_.insert(row.name);
         }
     }
+    note(problems);
     maintenance_ = std::jthread{[this](const std::stop_token& stop) { maintain(stop); }};
+}
+
+void BridgeNetworks::note(const std::map<std::string, std::string>& problems) noexcept {
+    constexpr auto kType = db::WarningType::NetworkUnavailable;
+    if (problems.empty()) return;
+    try {
+        global_.write([&](db::Transaction& tx) {
+            for (const auto& [name, problem] : problems) {
+                if (problem.empty())
+                    warnings_.resolve_network(tx, kType, name);
+                else
+                    warnings_.raise_network(tx, kType, name, problem);
+            }
+        });
+    } catch (const std::exception& e) {
+        log_.warning("Failed to record a warning", {{"network", problems.begin()->first}, {"err", e.what()}});
+    }
 }
 
 void BridgeNetworks::stop() noexcept {
@@ -128,6 +150,7 @@ void BridgeNetworks::maintain(const std::stop_token& stop) {
         for (const auto& [name, network] : networks) {
             const auto next = network->check(rules);
             if (next) pause = std::min(pause, *next);
+            if (network->available() && unavailable_.erase(name) > 0) note({{name, ""}});
         }
     }
 }

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Warnings: listed, acknowledged, deleted."""
+import pathlib
+
 import pytest
+
+from daemons import run, wait_until
 
 
 @pytest.fixture
@@ -69,3 +73,55 @@ def test_the_stock_client_lists_and_acknowledges(daemon, warning):
     assert warning in str(daemon.lxc("warning", "list", "--all"))
     daemon.lxc("warning", "delete", warning)
     assert warning not in str(daemon.lxc("warning", "list", "--all"))
+
+
+def warnings_of(daemon, kind):
+    return [w for w in daemon.api.get("/1.0/warnings?recursion=1").metadata or [] if w["type"] == kind]
+
+
+def has_controller(name):
+    """Mounted, on whichever kind of hierarchy."""
+    for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines():
+        left, _, right = line.partition(" - ")
+        kind, _, options = right.split(" ", 2)
+        if kind == "cgroup" and name in options.split(","):
+            return True
+        if kind == "cgroup2" and name in pathlib.Path(left.split()[4], "cgroup.controllers").read_text().split():
+            return True
+    return False
+
+
+@pytest.mark.parametrize("kind,message,there", [
+    ("Couldn't find the CGroup network priority controller", "network priority will be ignored", has_controller("net_prio")),
+    ("Couldn't find the CGroup memory controller", "memory limits will be ignored", has_controller("memory")),
+    ("Couldn't find the CGroup hugetlb controller", "hugepage limits will be ignored", has_controller("hugetlb")),
+    ("Couldn't find the CGroup pids controller", "process limits will be ignored", has_controller("pids")),
+    ("AppArmor support has been disabled", "Disabled because of lack of kernel support",
+     pathlib.Path("/sys/module/apparmor/parameters/enabled").exists())])
+def test_what_the_host_lacks_is_a_warning_about_no_entity(daemon, kind, message, there):
+    found = warnings_of(daemon, kind)
+    if there:
+        assert not [w for w in found if w["last_message"] == message and w["status"] == "new"]
+        return
+    assert [(w["project"], w["entity_url"], w["severity"], w["status"], w["last_message"]) for w in found] == \
+        [("", "", "low", "new", message)]
+
+
+@pytest.mark.ours  # a real LXD keeps the bridge's name for itself
+def test_a_network_that_cannot_start_is_a_warning_until_it_can(own_daemon):
+    daemon, kind = own_daemon, "Network unavailable"
+    daemon.signal(15)
+    run("ip", "link", "del", daemon.bridge)
+    run("ip", "link", "add", daemon.bridge, "type", "veth", "peer", "name", daemon.bridge + "p")
+    try:
+        daemon.start()
+        (warning,) = warnings_of(daemon, kind)
+        assert (warning["project"], warning["entity_url"]) == ("default", f"/1.0/networks/{daemon.bridge}")
+        assert (warning["severity"], warning["status"], warning["count"]) == ("high", "new", 1)
+        assert warning["last_message"] == f'Failed starting: Network interface "{daemon.bridge}" already exists'
+        daemon.restart()
+        assert [(w["status"], w["count"]) for w in warnings_of(daemon, kind)] == [("new", 2)]
+    finally:
+        run("ip", "link", "del", daemon.bridge)
+    wait_until(lambda: [w["status"] for w in warnings_of(daemon, kind)] == ["resolved"], timeout=60, what="it is settled")
+    assert daemon.api.get(f"/1.0/networks/{daemon.bridge}").metadata["status"] == "Created"

@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Instance configuration keys: which values are taken, what the errors say, what is left after unsetting them."""
+import sys
+
+from daemons import SOURCE
 from engine import Step as S
+
+sys.path.append(str(SOURCE / "tests/lint"))
+from check_compatibility import key_tables  # noqa: E402
 
 I = "/1.0/instances"
 
@@ -57,6 +63,58 @@ OTHERS = {
     "security.syscalls.intercept.sched_setscheduler": "true", "security.syscalls.intercept.setxattr": "true",
     "snapshots.expiry": "1d", "snapshots.pattern": "x%d", "snapshots.schedule": "@daily", "snapshots.schedule.stopped": "true",
 }
+
+# The same for what came later; nobody's step has another number for it.
+MORE = {
+    "cloud-init.network-config": ("version: 1\nconfig: []\n", "plain", "plainer than ten", "- 1\n- 2", "5", "a: ["),
+    "cloud-init.user-data": ("#cloud-config\n{}\n", "#cloud-config\nplain", "#!/bin/sh\ntrue"),
+    "cloud-init.vendor-data": ("#cloud-config\n{}\n", "#cloud-config\nplain"),
+    "image.os": ("busybox",),
+    "image.": ("x",),
+    "limits.disk.priority": ("5", "-1"),
+    "limits.network.priority": ("5", "-1"),
+    **{f"limits.hugepages.{size}": (good, "x", "-1", "4mb")
+       for size, good in (("64KB", "64KiB"), ("1MB", "2MiB"), ("2MB", "4MiB"), ("1GB", "1GiB"))},
+    **{f"limits.kernel.{what}": ("100:200", "x")
+       for what in ("as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nproc", "rtprio",
+                    "sigpending", "stack", "nosuch")},
+    "nvidia.require.cuda": (">=9.0",),
+    "nvidia.require.driver": (">=400",),
+    "raw.idmap": ("both 1000 1000", "x", "both 1000", "both a b", "other 1 1", "uid 1000-1001 1000"),
+}
+BAD = {
+    "migration.incremental.memory": "maybe", "migration.incremental.memory.goal": "x",
+    "migration.incremental.memory.iterations": "-1", "nvidia.runtime": "maybe", "security.devlxd": "maybe",
+    "security.devlxd.images": "2", "security.protection.shift": "maybe", "security.syscalls.deny_compat": "maybe",
+    "security.syscalls.intercept.bpf": "maybe", "security.syscalls.intercept.bpf.devices": "maybe",
+    "security.syscalls.intercept.mknod": "maybe", "security.syscalls.intercept.mount": "maybe",
+    "security.syscalls.intercept.mount.shift": "maybe", "security.syscalls.intercept.sched_setscheduler": "maybe",
+    "security.syscalls.intercept.setxattr": "maybe", "snapshots.expiry": "1x", "snapshots.schedule": "x",
+    "snapshots.schedule.stopped": "maybe",
+}
+# What containers do not have, older names and records of the server are in other groups.
+ELSEWHERE = ("agent.", "limits.memory.hugepages", "migration.stateful", "raw.qemu", "security.agent.", "security.secureboot",
+             "security.syscalls.whitelist", "security.syscalls.blacklist", "volatile.")
+
+
+def keys():
+    """The rest of the keys; every key of the table has a value here or in config()."""
+    k = I + "/keys"
+    given = {*BOOLEANS, *KEYS, *OTHERS, *MORE}
+    table = next(found for name, found in key_tables(SOURCE) if name == "instance")
+    missing = [key for key in table if not key.startswith(ELSEWHERE)
+               and not any(name == key or key.endswith("*") and name.startswith(key[:-1]) for name in given)]
+    assert not missing, f"no values for {missing}"
+
+    def tried(key, value):
+        return [S("PATCH", k, {"config": {key: value}}, note=f"{key}={value!r}"),
+                S("PATCH", k, {"config": {key: ""}}, note=f"unset {key}={value!r}")]
+
+    steps = [S("POST", I, {"name": "keys", "source": {"type": "none"}})]
+    for key, values in [*MORE.items(), *((key, (value,)) for key, value in BAD.items())]:
+        for value in values:
+            steps += tried(key, value)
+    return steps + [S("GET", k, note="at the end"), S("DELETE", k)]
 
 
 def config():

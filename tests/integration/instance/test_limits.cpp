@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
 
+#include <unistd.h>
+
+#include <algorithm>
 #include <set>
 
+#include "instance/limits.hpp"
 #include "instance/world.hpp"
 #include "system/block_device.hpp"
 #include "system/cgroup.hpp"
@@ -99,6 +103,19 @@ TEST_CASE("memory, tasks and processor time hold at start, change while running 
     CHECK(kernel.value("cpu", "cpu.shares", "cpu.weight") == (kernel.unified("cpu") ? "100" : "1024"));
 }
 
+TEST_CASE("memory in percent is that part of the host's") {
+    World world;
+    world.create("it-percent", {{"limits.memory", "10%"}});
+    world.start("it-percent");
+    const Kernel kernel{world.pid("it-percent")};
+    const auto limit = [&] { return kernel.value("memory", "memory.limit_in_bytes", "memory.max"); };
+    const auto page = ::sysconf(_SC_PAGE_SIZE), host = ::sysconf(_SC_PHYS_PAGES) * page;
+    const auto part = [&](long percent) { return std::to_string(host / 100 * percent / page * page); };
+    CHECK(limit() == part(10));
+    world.set("it-percent", {{"limits.memory", "25%"}});
+    CHECK(limit() == part(25));
+}
+
 TEST_CASE("a container that takes more memory than it may is killed inside, not the host") {
     World world;
     world.create("it-oom", {{"limits.memory", "32MiB"}});
@@ -130,6 +147,28 @@ TEST_CASE("processors are spread as instances come and go") {
     world.close();
     world.open();
     CHECK(cpus("it-cpu-a").find_first_of("-,") == std::string::npos);
+}
+
+TEST_CASE("processors are spread again when an instance stops") {
+    const auto count = instance::parse_cpu_list(host_cpus()).size();
+    if (count == 1 || count > 8) return; // as many instances and one more
+    World world;
+    std::vector<std::string> names;
+    for (std::size_t i = 0; i <= count; ++i) {
+        names.push_back("it-spread-" + std::to_string(i));
+        world.create(names.back(), {{"limits.cpu", "1"}});
+        world.start(names.back());
+    }
+    const auto cpus = [&](const std::string& name) { return allowed_cpus(world.pid(name)); };
+    const auto shared = [&](const std::string& name) {
+        return std::count_if(names.begin(), names.end(), [&](const auto& other) { return cpus(other) == cpus(name); });
+    };
+    const auto alone = std::find_if(names.begin(), names.end(), [&](const auto& name) { return shared(name) == 1; });
+    REQUIRE(alone != names.end());
+    world.stop(*alone);
+    names.erase(alone);
+    CHECK(soon(
+        [&] { return std::all_of(names.begin(), names.end(), [&](const auto& name) { return shared(name) == 1; }); }));
 }
 
 TEST_CASE("kernel limits and sysctls are those of the guest's init") {

@@ -135,6 +135,13 @@ TEST_CASE("R5, D5: control characters are refused in keys and in values that rea
     CHECK(instance("raw.lxc", "lxc.mount.auto = proc\r") != "accepted");
     CHECK(instance("user.x", "two\nlines\r\n") == "accepted");
     CHECK(instance("cloud-init.vendor-data", "a\nb") == "accepted");
+    for (const auto& [text, what] :
+         std::vector<std::pair<std::string, std::string>>{{"plain", "!!str `plain`"},
+                                                          {"plainer than ten", "!!str `plainer...`"},
+                                                          {"- 1", "!!seq"},
+                                                          {"5", "!!int `5`"}})
+        CHECK(instance("cloud-init.network-config", text) ==
+              "yaml: unmarshal errors:\n  line 1: cannot unmarshal " + what + " into struct {}");
     CHECK(instance("user.x", "\xff") != "accepted");
 }
 
