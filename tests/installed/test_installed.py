@@ -327,6 +327,11 @@ def test_the_manual_page_and_completions_name_every_command(installed):
     for name in ("lxdcored.8", "lxdcored", "_lxdcored", "lxdcored.fish"):
         [file] = [path for path in installed.root.rglob(name) if path.parent.name != "sbin"]
         assert all(verb in file.read_text() for verb in verbs), name
+    for shell, check, name in (("bash", "-n", "bash-completion/completions/lxdcored"), ("zsh", "-n", "_lxdcored"),
+                               ("fish", "--no-execute", "lxdcored.fish")):
+        [file] = installed.root.rglob(name)
+        if shutil.which(shell):
+            assert run(shell, check, file).stderr == ""
     [page] = installed.root.rglob("lxdcored.8")
     if shutil.which("man"):
         assert run("man", "--warnings=all", "-l", page, env={**os.environ, "MANWIDTH": "80"}).stderr == ""
