@@ -164,6 +164,15 @@ void def_inside(py::class_<H>& type) {
              "Runs a command on file descriptors of the caller, -1 is /dev/null. The operation ends with the command; "
              "its metadata has 'return'.")
         .def(
+            "exec_terminal",
+            [](const H& h, const std::string& project, const std::string& name, const py::dict& request) {
+                auto post = from_python<api::InstanceExecPost>(request);
+                post.interactive = post.wait_for_websocket = true;
+                return Op{h.call([&](auto& s) { return s.exec({project, name}, post); })};
+            },
+            py::arg("project"), py::arg("name"), py::arg("request"),
+            "Runs a command on a terminal of its own: channels '0' and 'control'.")
+        .def(
             "pull_file",
             [](const H& h, const std::string& project, const std::string& name, const std::string& path, bool head) {
                 return describe(h.call([&](auto& s) { return s.pull_file({project, name}, path, head); }));

@@ -375,9 +375,10 @@ def test_a_device_type_of_a_program_is_seen_by_its_container(installed, examples
     os.rmdir("/run/lxdcore-secrets")
 
 
-def test_pip_installs_the_package_without_a_network(installed, tmp_path):
+@pytest.fixture
+def for_pip(installed, tmp_path):
+    """A copy of the sources, and an environment without a network in which pip finds the library."""
     pytest.importorskip("mesonpy")
-    target = tmp_path / "site"
     env = {**installed.env, "PIP_NO_INDEX": "1", "TMPDIR": str(tmp_path), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     # Only the library is in the staging root; Python's own headers are where they always are.
     [original] = installed.root.rglob("lxdcore.pc")
@@ -385,8 +386,36 @@ def test_pip_installs_the_package_without_a_network(installed, tmp_path):
     (tmp_path / "lxdcore.pc").write_text(text)
     del env["PKG_CONFIG_SYSROOT_DIR"]
     env["PKG_CONFIG_PATH"] = str(tmp_path)
-    source = shutil.copytree(ROOT / "bindings" / "python", tmp_path / "python")
-    run("/usr/bin/python3", "-m", "pip", "install", "--no-build-isolation", "--no-deps", "--target", target, source, env=env)
-    env["PYTHONPATH"] = str(target)
+    shutil.copytree(ROOT / "bindings" / "python", tmp_path / "bindings" / "python")
+    return env
+
+
+def commands_of_the_page():
+    """How docs/python.md says that pip is used."""
+    text = (ROOT / "docs" / "python.md").read_text()
+    return [line.partition("#")[0].split() for line in re.findall(r"^    (.*pip install.*)$", text, re.M)]
+
+
+def test_pip_installs_into_a_venv_as_the_page_says(for_pip, tmp_path):
+    [command] = [words for words in commands_of_the_page() if "--target" not in words]
+    assert "&&" in command
+    venv, pip = command[:command.index("&&")], command[command.index("&&") + 1:]
+    run("/usr/bin/" + venv[0], *venv[1:], env=for_pip, cwd=tmp_path)
+    run(*pip, env=for_pip, cwd=tmp_path)
+    python = tmp_path / venv[-1] / "bin" / "python"
+    run(python, "-c", "import lxdcore; lxdcore.Client('/nowhere')", env=for_pip, cwd="/")
+    [module] = (tmp_path / venv[-1]).rglob("_lxdcore.*.so")
+    assert (module.parent / "py.typed").exists()
+    dynamic, segments = run("readelf", "-d", module).stdout, run("readelf", "-lW", module).stdout
+    assert "BIND_NOW" in dynamic and "GNU_RELRO" in segments
+    names = run("nm", "-D", "--undefined-only", module).stdout
+    assert "__stack_chk_fail" in names
+
+
+def test_pip_installs_into_a_folder_as_the_page_says(for_pip, tmp_path):
+    [pip] = [words for words in commands_of_the_page() if "--target" in words]
+    run("/usr/bin/" + pip[0], *pip[1:], env=for_pip, cwd=tmp_path)
+    target = tmp_path / pip[pip.index("--target") + 1]
+    env = {**for_pip, "PYTHONPATH": str(target)}
     run("/usr/bin/python3", "-c", "import lxdcore; lxdcore.Client('/nowhere')", env=env, cwd="/")
     assert (target / "lxdcore" / "py.typed").exists()

@@ -2,6 +2,7 @@
 """What is kept of instances and beside them: snapshots, backups, images made of them, custom volumes; the console and
 SFTP. In process, over the unix socket and over HTTPS."""
 import datetime
+import signal
 import struct
 import time
 import uuid
@@ -240,6 +241,24 @@ def test_the_console_ends_with_the_instance(container):
         container.stop(force=True)
         while console.read(timeout=30):
             pass
+
+
+def test_a_command_has_a_terminal(container):
+    with container.terminal(["sh", "-c", "stty size; read a; echo got $a; exit 3"], width=100, height=30) as terminal:
+        assert b"30 100" in read_until(terminal, b"30 100")
+        terminal.write(b"hello\n")
+        assert b"got hello" in read_until(terminal, b"got hello")
+        read_until(terminal, b"never shown")
+        assert terminal.wait(30) == 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_command_on_a_terminal_gets_signals(container, number):
+    with container.terminal(["sh", "-c", "echo begun; exec sleep 60"]) as terminal:
+        assert b"begun" in read_until(terminal, b"begun")
+        {signal.SIGTERM: terminal.terminate, signal.SIGKILL: terminal.kill}.get(number, lambda: terminal.signal(number))()
+        read_until(terminal, b"never shown")
+        assert terminal.wait(30) == 128 + number
 
 
 def test_sftp_answers_with_its_version(container):

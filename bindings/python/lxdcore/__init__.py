@@ -14,7 +14,7 @@ its failure, `await operation` does so in asyncio. Failures are subclasses of Er
 """
 from ._backups import Backup, Backups, VolumeBackup, VolumeBackups
 from ._connection import Client, Connection, Core
-from ._console import Console
+from ._console import Console, Terminal
 from ._exec import PIPE, ExecError, ExecResult, Process
 from ._files import FileInfo, Files
 from ._images import Alias, Image, Images
@@ -37,6 +37,6 @@ __all__ = [
     "ForbiddenError", "Image", "Images", "Instance", "Instances", "InvalidArgumentError", "Lease", "Metadata",
     "Network", "Networks", "NoSpaceError", "NotFoundError", "Operation", "Operations", "PIPE", "Process", "Profile", "Profiles", "Project",
     "Projects", "Server", "Snapshot", "Snapshots", "StaleEtagError", "StoragePool", "StoragePools",
-    "Templates", "Token", "TooLargeError", "UnauthorizedError", "UnavailableError", "UnsupportedError", "Volume", "VolumeBackup",
+    "Templates", "Terminal", "Token", "TooLargeError", "UnauthorizedError", "UnavailableError", "UnsupportedError", "Volume", "VolumeBackup",
     "VolumeBackups", "VolumeSnapshot", "VolumeSnapshots", "Volumes", "Warning",
 ]

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The console of an instance."""
+"""The console of an instance, and commands on terminals."""
 from __future__ import annotations
 
 import os
 import select
+import signal as signals
 from typing import Any, Optional
 
+from ._exec import exit_code
 from ._operation import Operation
 
 
@@ -64,3 +66,31 @@ class Console:
 
     def __exit__(self, *_: Any) -> None:
         self.close()
+
+
+class Terminal(Console):
+    """A command on a terminal of its own, as bytes. Use it with `with`, or close() it, which kills the command."""
+
+    @property
+    def operation(self) -> Operation:
+        """What runs it."""
+        return self._operation
+
+    def signal(self, number: int) -> None:
+        """Sends the command a signal, such as signal.SIGINT."""
+        self._control.send({"command": "signal", "signal": int(number)})
+
+    def terminate(self) -> None:
+        """Asks the command to end."""
+        self.signal(signals.SIGTERM)
+
+    def kill(self) -> None:
+        """Ends the command."""
+        self.signal(signals.SIGKILL)
+
+    def wait(self, timeout: Optional[float] = None) -> int:
+        """The exit code, once it has ended; read() must have seen the end of what it shows. Raises TimeoutError."""
+        return exit_code(self._operation, timeout)
+
+    def __enter__(self) -> Terminal:
+        return self

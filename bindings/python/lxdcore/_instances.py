@@ -6,7 +6,7 @@ import datetime
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence, Union
 
 from ._backups import Backups
-from ._console import Console
+from ._console import Console, Terminal
 from ._entity import Collection, Config, Devices, Entity, LocalPath, device_map, text_map
 from ._exec import PIPE, Capture, ExecError, ExecResult, Process, Stream, exit_code
 from ._files import Files
@@ -217,6 +217,13 @@ class Instance(Entity):
         """Starts a command on streams: PIPE, a descriptor, an open file, or None for /dev/null."""
         request = self._request(command, environment, cwd, user, group)
         return Process(lambda *fds: self._exec(request, *fds), stdin, stdout, stderr)
+
+    def terminal(self, command: Sequence[str], *, width: int = 80, height: int = 24,
+                 environment: Optional[Mapping[str, str]] = None, cwd: str = "", user: int = 0,
+                 group: int = 0) -> Terminal:
+        """Starts a command on a terminal of its own, for what is interactive; it can be sent signals."""
+        request = {**self._request(command, environment, cwd, user, group), "width": width, "height": height}
+        return Terminal(self._operation(self._service.exec_terminal(self._project, self.name, request)))
 
     @property
     def files(self) -> Files:
