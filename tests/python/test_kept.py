@@ -256,7 +256,8 @@ def test_a_command_has_a_terminal(container):
 def test_a_command_on_a_terminal_gets_signals(container, number):
     with container.terminal(["sh", "-c", "echo begun; exec sleep 60"]) as terminal:
         assert b"begun" in read_until(terminal, b"begun")
-        {signal.SIGTERM: terminal.terminate, signal.SIGKILL: terminal.kill}.get(number, lambda: terminal.signal(number))()
+        send = {signal.SIGTERM: terminal.terminate, signal.SIGKILL: terminal.kill}
+        send.get(number, lambda: terminal.signal(number))()
         read_until(terminal, b"never shown")
         assert terminal.wait(30) == 128 + number
 

@@ -35,8 +35,9 @@ __all__ = [
     "Alias", "AlreadyExistsError", "Backup", "Backups", "BadStateError", "CancelledError", "Certificate", "Client",
     "Connection", "Console", "Core", "Error", "Event", "Events", "ExecError", "ExecResult", "FileInfo", "Files",
     "ForbiddenError", "Image", "Images", "Instance", "Instances", "InvalidArgumentError", "Lease", "Metadata",
-    "Network", "Networks", "NoSpaceError", "NotFoundError", "Operation", "Operations", "PIPE", "Process", "Profile", "Profiles", "Project",
-    "Projects", "Server", "Snapshot", "Snapshots", "StaleEtagError", "StoragePool", "StoragePools",
-    "Templates", "Terminal", "Token", "TooLargeError", "UnauthorizedError", "UnavailableError", "UnsupportedError", "Volume", "VolumeBackup",
-    "VolumeBackups", "VolumeSnapshot", "VolumeSnapshots", "Volumes", "Warning",
+    "Network", "Networks", "NoSpaceError", "NotFoundError", "Operation", "Operations", "PIPE", "Process", "Profile",
+    "Profiles", "Project", "Projects", "Server", "Snapshot", "Snapshots", "StaleEtagError", "StoragePool",
+    "StoragePools", "Templates", "Terminal", "Token", "TooLargeError", "UnauthorizedError", "UnavailableError",
+    "UnsupportedError", "Volume", "VolumeBackup", "VolumeBackups", "VolumeSnapshot", "VolumeSnapshots", "Volumes",
+    "Warning",
 ]
