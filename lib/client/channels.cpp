@@ -210,6 +210,9 @@ std::shared_ptr<const int> upgraded_socket(std::shared_ptr<Http> http, const std
 
 void attach_streams(const std::shared_ptr<Rest>& rest, const std::shared_ptr<RemoteOperation>& operation,
                     const InstanceService::ExecStreams& streams, bool interactive) {
+    // With the last of them the command starts, and its end must not be told before somebody reads what it wrote.
+    operation->hold();
+    const std::shared_ptr<RemoteOperation> held{operation.get(), [operation](auto*) { operation->release(); }};
     const auto secrets = operation->secrets();
     const auto open = [&](const char* name) {
         auto socket = std::make_shared<WebSocket>(rest->http());
