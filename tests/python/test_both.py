@@ -303,7 +303,15 @@ def test_asyncio_awaits_operations_and_events_without_blocking_the_loop(connecti
     assert ticks > 20 and outputs == [b"a\n", b"b\n"] and action.startswith("instance-")
 
 
-def test_ctrl_c_ends_a_wait(container):
+@pytest.fixture
+def interruptible():
+    """What runs in the background of a shell has been told to ignore SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_ends_a_wait(container, interruptible):
     with container.popen(["sleep", "30"], stdout=None, stderr=None) as process:
         threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
         with pytest.raises(KeyboardInterrupt):

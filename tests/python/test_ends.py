@@ -8,7 +8,7 @@ import pytest
 
 import lxdcore
 
-from conftest import HELPER, make_certificate
+from conftest import HELPER, Daemon, make_certificate
 
 
 @pytest.fixture(params=["core", "client", "https"])
@@ -27,23 +27,28 @@ def own_connection(request, tmp_path):
 
 
 def test_closing_a_connection_ends_its_streams_of_events(own_connection):
-    events = own_connection.events()
+    events, other = own_connection.events(), own_connection.events()
     assert own_connection.profiles.get("default").name == "default"
     ended = []
-
-    def read():
-        try:
-            for _ in events:
-                pass
-        except lxdcore.UnavailableError as error:
-            ended.append(str(error))
-
-    reader = threading.Thread(target=read)
+    reader = threading.Thread(target=lambda: ended.append(list(events)))
     reader.start()
     own_connection.close()
     reader.join(20)
-    assert not reader.is_alive() and ended and "has ended" in ended[0]
-    events.close()
+    assert ended == [[]]
+    with pytest.raises(lxdcore.UnavailableError, match="has ended"):
+        other.get(timeout=20)
+
+
+def test_a_server_that_goes_ends_its_streams_of_events_with_an_error(tmp_path):
+    server = Daemon(name="goes")
+    try:
+        server.start()
+        events = lxdcore.Client(server.socket).events()
+        threading.Timer(0.3, server.stop).start()
+        with pytest.raises(lxdcore.UnavailableError, match="has ended"):
+            list(events)
+    finally:
+        server.destroy()
 
 
 def test_a_failed_operation_of_a_core_has_its_code(shared_core, tmp_path):

@@ -91,7 +91,7 @@ class Connection:
 
     def events(self, types: Sequence[str] = ("lifecycle", "operation"), *, all_projects: bool = False) -> Events:
         """Events from here on, of the types lifecycle, operation and logging."""
-        return Events(self._raw.events.subscribe(list(types), "" if all_projects else self._project))
+        return Events(self, self._raw.events.subscribe(list(types), "" if all_projects else self._project))
 
     @property
     def closed(self) -> bool:

@@ -83,13 +83,15 @@ class Event:
 
 class Events:
     """A stream of events, from the moment on in which it was opened. An iterator, also in asyncio; close it at the end,
-    or use it with `with`. Iterating ends when it is closed."""
+    or use it with `with`. Iterating ends when it, or its connection, is closed; a server that goes away is an
+    UnavailableError."""
 
-    def __init__(self, raw: _lxdcore.EventStream):
+    def __init__(self, connection: Connection, raw: _lxdcore.EventStream):
+        self._connection = connection
         self._raw = raw
 
     def get(self, timeout: Optional[float] = None) -> Optional[Event]:
-        """The next event; None when `timeout` seconds have passed."""
+        """The next event; None when `timeout` seconds have passed. Raises UnavailableError when there will be none."""
         data = self._raw.next(timeout)
         return None if data is None else Event(data)
 
@@ -122,6 +124,10 @@ class Events:
                 event = self.get()
             except _lxdcore.BadStateError:  # closed by another thread
                 return
+            except _lxdcore.UnavailableError:
+                if self._connection.closed:
+                    return
+                raise
             if event is not None:
                 yield event
 
@@ -130,7 +136,12 @@ class Events:
 
         while not self._raw.closed:
             await _aio.readable(self._raw.fileno())
-            event = None if self._raw.closed else self.get(0)
+            try:
+                event = None if self._raw.closed else self.get(0)
+            except _lxdcore.UnavailableError:
+                if self._connection.closed:
+                    return
+                raise
             if event is not None:
                 yield event
 
