@@ -292,6 +292,7 @@ def running(daemon, image):
     yield "c1"
     daemon.api.run("PUT", "/1.0/instances/c1/state", {"action": "stop", "force": True})
     daemon.api.run("DELETE", "/1.0/instances/c1")
+    daemon.api.run("DELETE", f"/1.0/images/{fingerprint}")
 
 
 @needs_root
