@@ -120,7 +120,7 @@ def unpackers(pid):
     found = []
     for folder in pathlib.Path("/proc").iterdir():
         try:
-            if folder.name.isdigit() and (folder / "cmdline").read_bytes() == b"lxdcore-helper\0unpack\0" and is_below(int(folder.name), pid) \
+            if folder.name.isdigit() and (folder / "cmdline").read_bytes().startswith(b"lxdcore-helper\0unpack\0") and is_below(int(folder.name), pid) \
                     and status_of(folder.name)["NSpid"][1:] == ["1"]:
                 found.append(int(folder.name))
         except (OSError, KeyError):
@@ -367,12 +367,12 @@ def test_r7_texts_of_users_are_no_arguments(daemon, api, name, tmp_path):
         if fingerprint:
             api.run("DELETE", f"/1.0/images/{fingerprint}")
     seen = arguments(trace)
-    assert ["lxdcore-helper", "unpack"] in seen and [a for a in seen if a[0] == "unsquashfs"] and [a for a in seen if "dnsmasq" in a[0]]
+    assert ["lxdcore-helper", "unpack"] in [a[:2] for a in seen] and [a for a in seen if a[0] == "unsquashfs"] and [a for a in seen if "dnsmasq" in a[0]]
     for argv in seen:
         assert argv[0].rpartition("/")[2] in ("lxdcore-helper", "unsquashfs", "dnsmasq"), argv
         assert not [word for word in argv if "evil" in word], argv
         assert argv[0] != "unsquashfs" or argv[1:-1] == ["-no-wildcards", "-f", "-n", "-q", "-p", "2", "-d", "."] and re.fullmatch(r"/proc/self/fd/\d+", argv[-1]), argv
-        assert argv[0] != "lxdcore-helper" or len(argv) == 2, argv
+        assert argv[0] != "lxdcore-helper" or len(argv) == 2 or len(argv) == 3 and argv[2].isdigit(), argv  # a limit
 
 
 @pytest.mark.parametrize("fingerprint", ["%25", "_" * 12, "a", "ab%25", "0" * 63 + "g", "A" * 64, "0" * 65, "..", "%2e%2e%2fx"])

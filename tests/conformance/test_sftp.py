@@ -42,7 +42,7 @@ def helpers(daemon):
     found = []
     for folder in pathlib.Path("/proc").iterdir():
         with contextlib.suppress(OSError, ValueError):
-            if folder.name.isdigit() and (folder / "cmdline").read_bytes() == b"lxdcore-helper\0sftp\0":
+            if folder.name.isdigit() and (folder / "cmdline").read_bytes().startswith(b"lxdcore-helper\0sftp\0"):
                 parent = int(re.search(r"PPid:\s+(\d+)", (folder / "status").read_text()).group(1))
                 if parent == daemon.pid:
                     found.append(int(folder.name))
