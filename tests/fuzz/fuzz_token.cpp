@@ -11,6 +11,7 @@ using namespace lxdcore;
 
 // The issuing of tokens, which is linked along, wants the types of operations, and nothing else of them.
 Operation::~Operation() = default;
+ErrorCode Operation::error_code() const { return ErrorCode::Internal; }
 OperationContext::~OperationContext() = default;
 OperationHandle::~OperationHandle() = default;
 OperationService::~OperationService() = default;
