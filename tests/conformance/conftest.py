@@ -20,7 +20,7 @@ sys.path[:0] = [str(HERE.parent / "support"), str(HERE), str(HERE / "differentia
 
 import answers  # noqa: E402
 import faults  # noqa: E402
-from daemons import Daemon, make_certificate, run  # noqa: E402
+from daemons import Daemon, at_work, make_certificate, run  # noqa: E402
 from tested_build import BUILD, PATIENCE  # noqa: E402
 
 KIND = os.environ.get("LXDCORE_TEST_DAEMON", "lxdcored")
@@ -137,14 +137,8 @@ def fault_daemon():
         pytest.skip("needs a build with -Dfault_points=true")
     daemon = Daemon(KIND, name="faults", bridge=f"lxcf{os.getpid() % 1000}",
                     subnet=os.environ.get("LXDCORE_TEST_SUBNET_2", "10.72.9"))
-    try:
-        daemon.start().setup()
+    with at_work(daemon):
         yield daemon
-        left = daemon.stop()
-        assert not left, "left on the host:\n" + "\n".join(left)
-    finally:
-        daemon.stop(remove=False)
-        daemon.destroy()
 
 
 _numbers = itertools.count()

@@ -14,7 +14,7 @@ import time
 import pytest
 import websocket
 
-from daemons import BUILD, Daemon, make_certificate, wait_until
+from daemons import BUILD, Daemon, at_work, make_certificate, wait_until
 
 # A real LXD asks the kernel for the time without the C library.
 pytestmark = [pytest.mark.ours, pytest.mark.limit(180)]
@@ -43,17 +43,11 @@ class Jumping(Daemon):
 @pytest.fixture(scope="module")
 def jumping():
     daemon = Jumping(name="clock", bridge=f"lxcv{os.getpid() % 1000}", subnet=os.environ.get("LXDCORE_TEST_SUBNET_2", "10.72.9"))
-    try:
-        daemon.start().setup(https=True)
+    with at_work(daemon, https=True):
         for name in ("running", "stopped"):
             daemon.api.run("POST", "/1.0/instances", {"name": name, "source": BUSYBOX})
         daemon.api.run("PUT", "/1.0/instances/running/state", {"action": "start"})
         yield daemon
-        left = daemon.stop()
-        assert not left, "left on the host:\n" + "\n".join(left)
-    finally:
-        daemon.stop(remove=False)
-        daemon.destroy()
 
 
 @pytest.fixture(params=JUMPS)

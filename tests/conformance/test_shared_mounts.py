@@ -6,7 +6,7 @@ import stat
 
 import pytest
 
-from daemons import Daemon
+from daemons import Daemon, at_work
 from test_intercept import Guest
 
 pytestmark = pytest.mark.ours
@@ -30,14 +30,8 @@ class Apart(Daemon):
 @pytest.fixture
 def apart():
     daemon = Apart(name="apart", bridge=f"lxcs{os.getpid() % 1000}", subnet=os.environ.get("LXDCORE_TEST_SUBNET_2", "10.72.9"))
-    try:
-        daemon.start().setup()
+    with at_work(daemon):
         yield daemon
-        left = daemon.stop()
-        assert not left, "left on the host:\n" + "\n".join(left)
-    finally:
-        daemon.stop(remove=False)
-        daemon.destroy()
 
 
 def test_nothing_that_a_guest_mounts_is_mounted_on_the_host(apart, tmp_path):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The module from the build folder; one Core and one daemon with a Client for all tests. What takes `connection` runs on
 both."""
+import asyncio
 import os
 import pathlib
 import subprocess
@@ -39,6 +40,24 @@ def state_dir():
     with tempfile.TemporaryDirectory(prefix="lxdcore-py-") as path:
         os.chmod(path, 0o711)
         yield pathlib.Path(path) / "lxd"
+
+
+class Ticks:
+    """Counts how often something else has its turn in a loop of asyncio: `async with Ticks() as ticks`, then
+    `ticks.count`."""
+
+    async def __aenter__(self):
+        self.count = 0
+        self._task = asyncio.create_task(self._tick())
+        return self
+
+    async def __aexit__(self, *_):
+        self._task.cancel()
+
+    async def _tick(self):
+        while True:
+            self.count += 1
+            await asyncio.sleep(0.01)
 
 
 def prepare(connection, image):

@@ -13,6 +13,8 @@ import pytest
 
 import lxdcore
 
+from conftest import Ticks
+
 
 def test_a_command_gives_its_output_and_exit_code(container):
     result = container.exec(["sh", "-c", "cat; echo wrong >&2; exit 3"], input=b"bytes \x00\xff")
@@ -215,18 +217,9 @@ def test_events_end_when_they_are_closed(connection):
 def in_threads_of_the_loop(*waiting):
     """Their results, and how often something else had its turn meanwhile."""
     async def main():
-        ticks = 0
-
-        async def tick():
-            nonlocal ticks
-            while True:
-                ticks += 1
-                await asyncio.sleep(0.01)
-
-        ticking = asyncio.create_task(tick())
-        results = await asyncio.gather(*(begin() for begin in waiting))
-        ticking.cancel()
-        return results, ticks
+        async with Ticks() as ticks:
+            results = await asyncio.gather(*(begin() for begin in waiting))
+        return results, ticks.count
 
     return asyncio.run(main())
 
@@ -275,29 +268,20 @@ def test_other_threads_run_while_one_waits(container):
 
 def test_asyncio_awaits_operations_and_events_without_blocking_the_loop(connection, container):
     async def main():
-        ticks = 0
-
-        async def tick():
-            nonlocal ticks
-            while True:
-                ticks += 1
-                await asyncio.sleep(0.01)
-
         async def first_event(events):
             async for event in events:
                 return event
 
-        ticking = asyncio.create_task(tick())
-        with connection.events(types=["lifecycle"]) as events:
-            waiting = asyncio.create_task(first_event(events))
-            results = await asyncio.gather(container.exec_async(["sh", "-c", "sleep 1; echo a"]),
-                                           container.exec_async(["sh", "-c", "sleep 1; echo b"]))
-            await container.begin("restart", force=True)
-            event = await asyncio.wait_for(waiting, 20)
-        with pytest.raises(lxdcore.Error):
-            await container.begin("start")
-        ticking.cancel()
-        return ticks, [result.stdout for result in results], event.action
+        async with Ticks() as ticks:
+            with connection.events(types=["lifecycle"]) as events:
+                waiting = asyncio.create_task(first_event(events))
+                results = await asyncio.gather(container.exec_async(["sh", "-c", "sleep 1; echo a"]),
+                                               container.exec_async(["sh", "-c", "sleep 1; echo b"]))
+                await container.begin("restart", force=True)
+                event = await asyncio.wait_for(waiting, 20)
+            with pytest.raises(lxdcore.Error):
+                await container.begin("start")
+        return ticks.count, [result.stdout for result in results], event.action
 
     ticks, outputs, action = asyncio.run(main())
     assert ticks > 20 and outputs == [b"a\n", b"b\n"] and action.startswith("instance-")

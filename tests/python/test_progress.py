@@ -7,6 +7,8 @@ import pytest
 
 import lxdcore
 
+from conftest import Ticks
+
 
 @pytest.fixture
 def large(connection):
@@ -44,20 +46,12 @@ def test_progress_is_told_while_something_is_waited_for(connection, large):
 
 def test_progress_is_told_in_asyncio_too(large):
     async def main():
-        told, ticks = [], 0
-
-        async def tick():
-            nonlocal ticks
-            while True:
-                ticks += 1
-                await asyncio.sleep(0.005)
-
-        ticking = asyncio.create_task(tick())
-        begun = await asyncio.to_thread(large.backups.begin_create, compression="gzip")
-        backup = await begun.result_async(progress=lambda what, amount: told.append((what, amount)))
-        ticking.cancel()
+        told = []
+        async with Ticks() as ticks:
+            begun = await asyncio.to_thread(large.backups.begin_create, compression="gzip")
+            backup = await begun.result_async(progress=lambda what, amount: told.append((what, amount)))
         await backup.delete()
-        return backup, told, ticks
+        return backup, told, ticks.count
 
     backup, told, ticks = asyncio.run(main())
     assert isinstance(backup, lxdcore.Backup) and told and ticks > 5

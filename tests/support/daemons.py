@@ -301,3 +301,16 @@ class Daemon:
             self.stop()
         finally:
             self.destroy()
+
+
+@contextlib.contextmanager
+def at_work(daemon, **options):
+    """Started and set up; at its end it must have left nothing on the host."""
+    try:
+        daemon.start().setup(**options)
+        yield daemon
+        left = daemon.stop()
+        assert not left, "left on the host:\n" + "\n".join(left)
+    finally:
+        daemon.stop(remove=False)
+        daemon.destroy()
